@@ -1,0 +1,49 @@
+"""What every scenario's tests share: hosts by their inventory names, and evidence when a test fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import testinfra
+from testinfra.host import Host
+
+PROJECT = Path(__file__).resolve().parents[1]
+JOURNAL_LINES = 40
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let `ansible://name` mean the scenario's inventory plus the lab's way to log in.
+
+    Molecule hands testinfra an inventory of its own, made from a list of platforms that does not exist here.
+    """
+    scenario = os.environ.get("MOLECULE_SCENARIO_DIRECTORY")
+    if scenario:
+        os.environ["ANSIBLE_INVENTORY"] = f"{scenario}/inventory,{PROJECT}/.cache/lab/inventory"
+        config.option.ansible_inventory = None
+
+
+@cache
+def host_by_name(name: str) -> Host:
+    """The testinfra host of that inventory name, over SSH."""
+    return testinfra.get_host(f"ansible://{name}")
+
+
+@pytest.fixture(scope="session")
+def node() -> Callable[[str], Host]:
+    """`node("app2")` is that host."""
+    return host_by_name
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Put the journal's last lines of the host under test beside a failure."""
+    report = yield
+    host = getattr(item, "funcargs", {}).get("host")
+    if report.when == "call" and report.failed and host is not None:
+        lines = host.run(f"journalctl --no-pager --priority=notice --lines={JOURNAL_LINES}").stdout
+        report.sections.append((f"journal of {host.backend.hostname}", lines))
+    return report

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Bring up what the lab's hosts stand on: engine, base image, SSH key, and what Ansible must know of them.
+
+`lab.py up` writes .cache/lab/lab.json (image and start options) and .cache/lab/inventory/connection.yml
+(how to log in); create.yml, destroy.yml and the demo read them. Nothing is done twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from engine import LabError, ensure_engine, host_options
+from image import ensure_image
+
+PROJECT = Path(__file__).resolve().parents[3]
+LAB = PROJECT / ".cache" / "lab"
+
+
+def main() -> int:
+    """Parse the command line; 0 when the lab stands, 1 with a message when it can't."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=["up"])
+    parser.add_argument("--suite", default=os.environ.get("LAMP_SUITE", "bookworm"))
+    arguments = parser.parse_args()
+    try:
+        changed = up(arguments.suite)
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    print("changed" if changed else "ok")
+    return 0
+
+
+def up(suite: str) -> bool:
+    """Returns whether anything had to be made."""
+    LAB.mkdir(parents=True, exist_ok=True)
+    made = [ensure_key(LAB / "id_ed25519"), ensure_engine(LAB / "dockerd.log")]
+    image, built = ensure_image(suite, LAB / "id_ed25519.pub")
+    facts = LAB / "lab.json"
+    known = json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else {}
+    if made[1] or built or known.get("image") != image:
+        known = {"image": image, "suite": suite, "host_options": host_options(image)}
+        facts.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+    write_connection(LAB / "inventory" / "connection.yml")
+    return any([*made, built])
+
+
+def ensure_key(path: Path) -> bool:
+    """The key that opens the lab's hosts; it is made once and stays in this checkout."""
+    if path.exists():
+        return False
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lamp-lab", "-f", str(path)]
+    subprocess.run(command, check=True)
+    return True
+
+
+def write_connection(path: Path) -> None:
+    """How to log in, as an inventory source: values are plain because testinfra does not render templates.
+
+    Host keys are not checked: the lab's hosts are made anew all the time, at the same addresses.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arguments = "-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR"
+    variables = {
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": str(LAB / "id_ed25519"),
+        "ansible_ssh_common_args": arguments,
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_ssh_retries": 3,
+        "lab_directory": str(LAB),
+    }
+    text = "---\n" + json.dumps({"all": {"vars": variables}}, indent=2) + "\n"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

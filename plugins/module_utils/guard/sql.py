@@ -1,0 +1,134 @@
+# Copyright: boring.lamp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guard's hands: look at a server, lift and drop read_only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.boring.lamp.plugins.module_utils.guard.decide import View
+from ansible_collections.boring.lamp.plugins.module_utils.topology.server import (
+    Server,
+    Target,
+    connect,
+    explain,
+    read_server,
+)
+from ansible_collections.boring.lamp.plugins.module_utils.topology.words import ENGINES
+
+LOCK_WAIT_TIMEOUT = 1205
+READ_TIMEOUT_WHILE_DROPPING = 10
+KILLABLE = """
+SELECT id FROM information_schema.processlist
+WHERE user NOT IN ('root', 'system user', 'event_scheduler', %s) AND command NOT IN ('Binlog Dump', 'Daemon', 'Sleep')
+"""
+
+
+class Link:
+    """One kept connection to one server; the next look after a failure dials again."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._connection: Any = None
+
+    def look(self) -> View:
+        """Ask the server; a failure is an answer too."""
+        try:
+            if self._connection is None:
+                self._connection = connect(self.target)
+            return view_of(read_server(self._connection, self.target))
+        except Exception as error:
+            self.close()
+            return View(name=self.target.name, error=explain(error))
+
+    def close(self) -> None:
+        """Forget the connection, whatever state it is in."""
+        if self._connection is not None:
+            try:
+                self._connection.close()
+            except Exception:
+                pass
+        self._connection = None
+
+
+def view_of(server: Server) -> View:
+    """What the decision needs of what a server said."""
+    running = server.io_state in ("Yes", "Connecting") or server.sql_state == "Yes"
+    # A replica whose threads do not both run has no lag that means anything.
+    lag = server.lag if server.io_state == "Yes" and server.sql_state == "Yes" else None
+    return View(
+        name=server.name,
+        reachable=server.reachable,
+        read_only=server.read_only,
+        epoch=server.epoch,
+        holder=server.holder,
+        source=server.replicates_from,
+        replicating=running,
+        lag=lag,
+    )
+
+
+def lift(target: Target, semi_sync: bool) -> None:
+    """Make the server writable; semi-synchronous first, so that no row slips through without it."""
+    connection = connect(target)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET GLOBAL {_semi_sync_source(cursor)} = %s", (int(semi_sync),))
+            cursor.execute("SET GLOBAL read_only = 0")
+    finally:
+        connection.close()
+
+
+def drop(target: Target) -> None:
+    """Make the server read-only now.
+
+    SET GLOBAL read_only waits for statements and commits under way; one that waits for a replica that
+    will never answer would keep the server writable, so whoever is in the way is cut off. Cut off means
+    not acknowledged: switching semi-synchronous replication off first would acknowledge it instead.
+    """
+    patient = Target(**{**target.__dict__, "read_timeout": READ_TIMEOUT_WHILE_DROPPING})
+    connection = connect(patient)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION lock_wait_timeout = 1")
+            try:
+                cursor.execute("SET GLOBAL read_only = 1")
+            except Exception as error:
+                if not error.args or error.args[0] != LOCK_WAIT_TIMEOUT:
+                    raise
+                cursor.execute(KILLABLE, (target.user,))
+                for row in cursor.fetchall():
+                    _kill(cursor, row["id"])
+                cursor.execute("SET GLOBAL read_only = 1")
+            # At a replica this would stall the thread that applies what the new primary sends.
+            cursor.execute(f"SET GLOBAL {_semi_sync_source(cursor)} = 0")
+    finally:
+        connection.close()
+
+
+def align_semi_sync(target: Target, wanted: bool) -> None:
+    """Set the primary's side of semi-synchronous replication where it is not as wanted."""
+    connection = connect(target)
+    try:
+        with connection.cursor() as cursor:
+            name = _semi_sync_source(cursor)
+            cursor.execute(f"SELECT @@GLOBAL.{name} AS value")
+            if bool(cursor.fetchone()["value"]) != wanted:
+                cursor.execute(f"SET GLOBAL {name} = %s", (int(wanted),))
+    finally:
+        connection.close()
+
+
+def _kill(cursor: Any, connection_id: int) -> None:
+    try:
+        cursor.execute("KILL CONNECTION %s", (connection_id,))
+    except Exception:
+        # It ended by itself in the meantime.
+        pass
+
+
+def _semi_sync_source(cursor: Any) -> str:
+    cursor.execute("SELECT VERSION() AS version")
+    engine = "mariadb" if "mariadb" in cursor.fetchone()["version"].lower() else "mysql"
+    return ENGINES[engine].semi_sync_source
