@@ -40,7 +40,7 @@ demo: $(READY) ## Build the demo: eight hosts, a WordPress shop, https://localho
 .PHONY: demo-down
 demo-down: $(READY) ## Remove the demo's hosts, network and secrets
 	ansible-playbook -i $(INVENTORY) molecule/shared/destroy.yml
-	rm -rf $(INVENTORY)/secrets
+	rm -rf $(INVENTORY)/.secrets
 
 .PHONY: test
 test: $(READY) ## Run everything: lint, unit, consistency, all Molecule scenarios (SCENARIO=name: only that one)

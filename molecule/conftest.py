@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 import testinfra
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible.vars.manager import VariableManager
 from testinfra.host import Host
 
 PROJECT = Path(__file__).resolve().parents[1]
+DEMO = PROJECT / "inventories" / "demo"
 JOURNAL_LINES = 40
 
 
@@ -27,9 +32,33 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @cache
+def addresses() -> dict[str, str]:
+    """Address of each host of the scenario; testinfra reads inventories without rendering what is in them."""
+    scenario = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+    own = scenario / "inventory"
+    loader = DataLoader()
+    inventory = InventoryManager(loader, sources=[str(own if own.is_dir() else DEMO)])
+    manager = VariableManager(loader, inventory)
+    lab = scenario / "lab.yml"
+    if lab.is_file():
+        manager._extra_vars = loader.load_from_file(str(lab), trusted_as_template=True)
+    found = {}
+    for host in inventory.get_hosts("all"):
+        variables = manager.get_vars(host=host)
+        found[host.name] = str(Templar(loader, variables).template(variables["ansible_host"]))
+    return found
+
+
+@cache
 def host_by_name(name: str) -> Host:
-    """The testinfra host of that inventory name, over SSH."""
-    return testinfra.get_host(f"ansible://{name}")
+    """The testinfra host of that inventory name, over SSH with the lab's key."""
+    arguments = "-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR"
+    control = "-o ControlMaster=auto -o ControlPersist=60s -o ControlPath=~/.ansible/cp/lamp-test-%C"
+    return testinfra.get_host(
+        f"ssh://root@{addresses()[name]}",
+        ssh_identity_file=str(PROJECT / ".cache/lab/id_ed25519"),
+        ssh_extra_args=f"{arguments} {control}",
+    )
 
 
 @pytest.fixture(scope="session")

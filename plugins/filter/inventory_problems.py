@@ -64,8 +64,8 @@ options:
     description: Names of all C(lamp_) variables. With it, others are reported as a typing mistake.
     type: list
     elements: str
-  known_nodes:
-    description: What is known of nodes from an earlier run, as for P(boring.lamp.node_addresses#filter).
+  known_addresses:
+    description: Addresses from an earlier run, by host, for hosts that are down now.
     type: dict
 """
 

@@ -26,9 +26,7 @@ options:
     elements: str
     required: true
   known:
-    description:
-      - What is known from an earlier run, for hosts that are down now.
-      - For each host a mapping, the address stands under V(address).
+    description: Addresses from an earlier run, by host, for hosts that are down now.
     type: dict
     default: {}
 """
@@ -69,7 +67,7 @@ from ansible_collections.boring.lamp.plugins.module_utils.inventory_rules import
 def node_addresses(
     hostvars: Mapping[str, Mapping[str, Any]],
     hosts: Iterable[str],
-    known: Mapping[str, Mapping[str, Any]] | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The address of each host."""
     if not isinstance(hostvars, Mapping):

@@ -25,9 +25,7 @@ options:
     elements: str
     required: true
   known:
-    description:
-      - What is known from an earlier run, for hosts that are down now.
-      - For each host a mapping, the key stands under V(host_key).
+    description: Keys from an earlier run, by host, for hosts that are down now.
     type: dict
     default: {}
 """
@@ -52,7 +50,7 @@ from typing import Any
 def node_host_keys(
     hostvars: Mapping[str, Mapping[str, Any]],
     hosts: Iterable[str],
-    known: Mapping[str, Mapping[str, Any]] | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The SSH host key of each host."""
     found = {}
@@ -60,7 +58,7 @@ def node_host_keys(
         facts = hostvars[name].get("ansible_facts") or {}
         key = facts.get("ssh_host_key_ed25519_public")
         kind = facts.get("ssh_host_key_ed25519_public_keytype", "ssh-ed25519")
-        found[name] = f"{kind} {key}" if key else str((known or {}).get(name, {}).get("host_key", ""))
+        found[name] = f"{kind} {key}" if key else (known or {}).get(name, "")
     return found
 
 

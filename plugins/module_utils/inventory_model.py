@@ -47,7 +47,8 @@ class Inventory:
         for host in hosts:
             value = self.value(host, variable)
             for known, owners in found:
-                if known == value and type(known) is type(value):
+                # 1 and true are equal to Python, not to people.
+                if known == value and isinstance(known, bool) == isinstance(value, bool):
                     owners.append(host)
                     break
             else:
@@ -84,7 +85,7 @@ def node_address(
     host: str,
     *,
     guess: bool = True,
-    known: Mapping[str, Mapping[str, Any]] | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> tuple[str | None, str]:
     """The address that other nodes use for a host, and the variable it comes from.
 
@@ -98,7 +99,7 @@ def node_address(
     default = facts.get("default_ipv4") or {}
     if "address" in default:
         return str(default["address"]), "ansible_facts['default_ipv4']['address']"
-    remembered = (known or {}).get(host, {}).get("address")
+    remembered = (known or {}).get(host)
     if remembered:
         return str(remembered), "the address known from an earlier run"
     managed = inventory.value(host, "ansible_host")
@@ -110,3 +111,8 @@ def node_address(
 def is_list(value: Any) -> bool:
     """A list, not a text or mapping."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def is_true(value: Any) -> bool:
+    """True, or what an inventory in INI format or the command line makes of it."""
+    return value is True or str(value).lower() in ("true", "yes", "on", "1")

@@ -19,6 +19,7 @@ from ansible_collections.boring.lamp.plugins.module_utils.inventory_model import
     Inventory,
     did_you_mean,
     is_list,
+    is_true,
     listing,
     node_address,
     on_hosts,
@@ -31,7 +32,7 @@ PRIVATE_NETWORKS = tuple(
     ipaddress.IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 )
 PRIVATE_TEXT = "a private one (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10)"
-DOMAIN_LABEL = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)$")
+DOMAIN_LABEL = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
 NETWORKS_VARIABLE = re.compile(r"^lamp_\w*networks$")
 
 
@@ -119,7 +120,7 @@ def one_address_problem(host: str, value: str, source: str, allow_public: bool) 
 def address_problems(
     inventory: Inventory,
     facts_gathered: bool = True,
-    known: Mapping[str, Mapping[str, Any]] | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> list[str]:
     """lamp_address of every host: an address, private, its own.
 
@@ -132,7 +133,7 @@ def address_problems(
             if facts_gathered:
                 found.append(missing_address(inventory, host))
             continue
-        allow_public = inventory.value(host, "lamp_allow_public_addresses") is True
+        allow_public = is_true(inventory.value(host, "lamp_allow_public_addresses"))
         problem = one_address_problem(host, value, source, allow_public)
         if problem:
             found.append(problem)
@@ -145,12 +146,17 @@ def address_problems(
     return found
 
 
-def is_domain(value: Any) -> bool:
-    """A full host name in lower case, as it stands in a certificate."""
-    if not isinstance(value, str) or len(value) > 253 or "." not in value:
+def is_host_name(value: Any) -> bool:
+    """A host name in lower case, as it stands in a certificate; an address is none."""
+    if not isinstance(value, str) or len(value) > 253:
         return False
     labels = value.split(".")
     return all(DOMAIN_LABEL.match(label) for label in labels) and not labels[-1].isdigit()
+
+
+def is_domain(value: Any) -> bool:
+    """A host name with a domain."""
+    return is_host_name(value) and "." in value
 
 
 def domain_problems(inventory: Inventory) -> list[str]:
@@ -176,7 +182,7 @@ def domain_problems(inventory: Inventory) -> list[str]:
         found.extend(
             f"lamp_aliases names {alias!r}{where}; expected domains in lower case, such as www.example.com."
             for alias in aliases or ()
-            if not is_domain(alias)
+            if not is_host_name(alias)
         )
     return found
 
@@ -272,13 +278,14 @@ def limit_problems(
         return []
     inside = set(play_hosts)
     left_out = [host for host in inventory.hosts if host not in inside]
-    alive = left_out if answering is None else [host for host in left_out if host in set(answering)]
+    asked = None if answering is None else set(answering)
+    alive = [host for host in left_out if asked is None or host in asked]
     if not alive:
         return []
     chosen = [host for host in inventory.hosts if host in inside]
     return [
         f"--limit leaves {listing(chosen)} and leaves out {listing(alive)}, "
-        f"{'which nobody asked whether alive' if answering is None else 'alive'}; expected every living "
+        f"{'which nobody asked whether alive' if asked is None else 'alive'}; expected every living "
         "host in the play (only a dead one may be left out), or half a cluster would be configured."
     ]
 
@@ -310,7 +317,7 @@ def inventory_problems(
     host_lists: Mapping[str, str | None] | None = None,
     network_lists: Iterable[str] = (),
     known_variables: Iterable[str] | None = None,
-    known_nodes: Mapping[str, Mapping[str, Any]] | None = None,
+    known_addresses: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Everything that is wrong, most fundamental first; empty when nothing is."""
     return [
@@ -318,7 +325,7 @@ def inventory_problems(
         *limit_problems(inventory, play_hosts, answering),
         *domain_problems(inventory),
         *initial_primary_problems(inventory, primary_known),
-        *address_problems(inventory, facts_gathered, known_nodes),
+        *address_problems(inventory, facts_gathered, known_addresses),
         *tls_problems(inventory),
         *host_list_problems(inventory, host_lists or {}),
         *network_problems(inventory, network_lists),

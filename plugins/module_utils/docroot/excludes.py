@@ -19,18 +19,15 @@ def translate(pattern: str) -> str:
         raise ValueError(f"the exclude pattern {pattern!r} would match everything")
     anchored = body.startswith("/")
     out = []
-    for token in re.findall(r"\*\*|\*|\?|\[[^]]+\]|.", body.lstrip("/"), re.DOTALL):
-        if token == "**":
+    for piece in re.findall(r"\*\*|\*|\?|.", body.lstrip("/"), re.DOTALL):
+        if piece == "**":
             out.append(".*")
-        elif token == "*":
+        elif piece == "*":
             out.append("[^/]*")
-        elif token == "?":
+        elif piece == "?":
             out.append("[^/]")
-        elif len(token) > 2 and token[0] == "[":
-            out.append("[" + token[1:-1].replace("\\", "\\\\").replace("!", "^", 1) + "]"
-                       if token[1] == "!" else token.replace("\\", "\\\\"))
         else:
-            out.append(re.escape(token))
+            out.append(re.escape(piece))
     return ("" if anchored else "(?:.*/)?") + "".join(out) + ("/" if pattern.endswith("/") else "/?")
 
 

@@ -20,11 +20,16 @@ def raw(name: str) -> bytes:
 
 def shown(name: str) -> str:
     """A file name for people and for JSON that others parse: no lone surrogates, no control characters."""
-    return raw(name).decode("utf-8", "backslashreplace").encode("unicode_escape").decode("ascii") \
-        if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in name) else name
+    return (
+        raw(name).decode("utf-8", "backslashreplace").encode("unicode_escape").decode("ascii")
+        if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in name)
+        else name
+    )
 
 
-def new_generation(content: str, taken: frozenset[str] | set[str] = frozenset(), now: float | None = None) -> str:
+def new_generation(
+    content: str, taken: frozenset[str] | set[str] = frozenset(), now: float | None = None
+) -> str:
     """A name that sorts by age and is the same on every node; `content` is the digest of what it holds."""
     moment = time.time() if now is None else now
     while True:

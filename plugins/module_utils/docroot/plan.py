@@ -44,9 +44,8 @@ def differs(old: Entry, new: Entry) -> str:
 def diff(old: Manifest, new: Manifest, is_link: frozenset[str] | set[str] = frozenset()) -> Plan:
     """The plan from one manifest to the other; `is_link` names the paths that the receiver links itself.
 
-    A changed file is always removed before it is sent: generations share inodes, and a removed name is the only
-    one whose inode can't be altered by mistake. Files that are hard links of each other travel together, or
-    the link would be lost.
+    A changed file is always removed before it is sent: generations share inodes, and only a removed name
+    can't alter one by mistake. Files that are hard links of each other travel together, or the link is lost.
     """
     plan = Plan()
     touched: set[str] = set()

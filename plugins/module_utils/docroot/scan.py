@@ -23,7 +23,7 @@ KINDS = {
 BLOCK = 1 << 20
 
 
-class Unstable(Exception):
+class UnstableError(Exception):
     """A file did not hold still while it was read."""
 
     def __init__(self, paths: list[str]) -> None:
@@ -99,17 +99,27 @@ def _entry(path: bytes, info: os.stat_result, untimed: bool) -> Entry:
         mode = 0o777
     elif kind in "bc":
         extra = f"{os.major(info.st_rdev)}:{os.minor(info.st_rdev)}"
-    return Entry(kind, mode & 0o7777, info.st_uid, info.st_gid, size, info.st_mtime_ns, extra, "",
-                 info.st_ctime_ns if kind != "d" else 0, info.st_ino)
+    return Entry(
+        kind,
+        mode & 0o7777,
+        info.st_uid,
+        info.st_gid,
+        size,
+        info.st_mtime_ns,
+        extra,
+        "",
+        info.st_ctime_ns if kind != "d" else 0,
+        info.st_ino,
+    )
 
 
 def content_of(root: str, path: str) -> str:
-    """The hash of one file; raises Unstable when it is gone."""
+    """The hash of one file; raises UnstableError when it is gone."""
     state = hashlib.blake2b(digest_size=16)
     try:
         handle = os.open(os.path.join(raw(root), raw(path)), os.O_RDONLY | os.O_NOFOLLOW)
     except OSError as error:
-        raise Unstable([path]) from error
+        raise UnstableError([path]) from error
     with os.fdopen(handle, "rb", buffering=0) as file:
         while block := file.read(BLOCK):
             state.update(block)
@@ -129,7 +139,10 @@ def moved(root: str, manifest: Manifest, paths: Collection[str]) -> list[str]:
             out.append(path)
             continue
         if (info.st_ino, info.st_ctime_ns, info.st_mtime_ns, info.st_size) != (
-            entry.ino, entry.ctime_ns, entry.mtime_ns, entry.size,
+            entry.ino,
+            entry.ctime_ns,
+            entry.mtime_ns,
+            entry.size,
         ):
             out.append(path)
     return out

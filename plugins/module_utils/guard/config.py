@@ -43,9 +43,8 @@ def load(path: str) -> Config:
         for peer in raw["peers"]
     )
     # The local server knows the guard by its Unix user: no password is involved.
-    local = Target(name=raw["name"], socket=raw["socket"], user=raw["user"], connect_timeout=1, read_timeout=2)
     return Config(
-        local=local,
+        local=Target(raw["name"], socket=raw["socket"], user=raw["user"], connect_timeout=1, read_timeout=2),
         peers=peers,
         unreachable_peer=raw["unreachable_peer"],
         max_lag=raw["max_lag"],

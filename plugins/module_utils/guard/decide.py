@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 
-class Action(str, Enum):
+class Action(StrEnum):
     """What to do with read_only now."""
 
     NONE = "none"
@@ -30,6 +30,8 @@ class View:
     source: str | None = None
     replicating: bool = False
     lag: int | None = None
+    # The primary's side of semi-synchronous replication.
+    semi_sync: bool | None = None
     error: str = ""
 
 
@@ -83,7 +85,7 @@ def objection_to_writing(local: View, peers: Sequence[View]) -> str:
         if not peer.reachable or peer.epoch is None:
             continue
         if peer.epoch > local.epoch:
-            return f"{peer.name} knows epoch {peer.epoch} (holder {peer.holder}), newer than {local.epoch} here"
+            return f"{peer.name} knows epoch {peer.epoch} of {peer.holder}, newer than {local.epoch} here"
         if peer.epoch == local.epoch and peer.holder != local.holder:
             return f"{peer.name} says that {peer.holder} holds epoch {peer.epoch}"
         if peer.epoch == local.epoch and not peer.read_only:
@@ -100,12 +102,15 @@ def reason_to_wait(local: View, peers: Sequence[View], policy: Policy) -> str:
             return f"{peer.name} is still writable (epoch {peer.epoch})"
     if policy.unreachable_peer == "lift" or policy.consent == local.epoch:
         return ""
-    silent = [peer for peer in peers if not peer.reachable]
+    # A peer that answers and shows no notebook told nothing about epochs either.
+    silent = [peer for peer in peers if not peer.reachable or peer.epoch is None]
     if silent:
-        names = ", ".join(f"{peer.name} ({peer.error or 'no answer'})" for peer in silent)
+        names = ", ".join(f"{peer.name} ({peer.error or 'no notebook seen'})" for peer in silent)
         return f"waiting for {names}: it might know a newer epoch (policy {policy.unreachable_peer})"
     return ""
 
 
 def _is_fresh(local: View, policy: Policy) -> bool:
-    return bool(local.read_only and local.replicating and local.lag is not None and local.lag <= policy.max_lag)
+    if not (local.read_only and local.replicating) or local.lag is None:
+        return False
+    return local.lag <= policy.max_lag

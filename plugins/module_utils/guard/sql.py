@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.boring.lamp.plugins.module_utils.guard.decide import View
@@ -15,13 +17,14 @@ from ansible_collections.boring.lamp.plugins.module_utils.topology.server import
     explain,
     read_server,
 )
-from ansible_collections.boring.lamp.plugins.module_utils.topology.words import ENGINES
+from ansible_collections.boring.lamp.plugins.module_utils.topology.words import ENGINES, engine_of
 
 LOCK_WAIT_TIMEOUT = 1205
 READ_TIMEOUT_WHILE_DROPPING = 10
 KILLABLE = """
 SELECT id FROM information_schema.processlist
-WHERE user NOT IN ('root', 'system user', 'event_scheduler', %s) AND command NOT IN ('Binlog Dump', 'Daemon', 'Sleep')
+WHERE user NOT IN ('root', 'system user', 'event_scheduler', %s)
+AND command NOT IN ('Binlog Dump', 'Daemon', 'Sleep')
 """
 
 
@@ -45,10 +48,8 @@ class Link:
     def close(self) -> None:
         """Forget the connection, whatever state it is in."""
         if self._connection is not None:
-            try:
+            with contextlib.suppress(Exception):
                 self._connection.close()
-            except Exception:
-                pass
         self._connection = None
 
 
@@ -66,6 +67,7 @@ def view_of(server: Server) -> View:
         source=server.replicates_from,
         replicating=running,
         lag=lag,
+        semi_sync=server.semi_sync_source,
     )
 
 
@@ -87,8 +89,7 @@ def drop(target: Target) -> None:
     will never answer would keep the server writable, so whoever is in the way is cut off. Cut off means
     not acknowledged: switching semi-synchronous replication off first would acknowledge it instead.
     """
-    patient = Target(**{**target.__dict__, "read_timeout": READ_TIMEOUT_WHILE_DROPPING})
-    connection = connect(patient)
+    connection = connect(replace(target, read_timeout=READ_TIMEOUT_WHILE_DROPPING))
     try:
         with connection.cursor() as cursor:
             cursor.execute("SET SESSION lock_wait_timeout = 1")
@@ -107,28 +108,22 @@ def drop(target: Target) -> None:
         connection.close()
 
 
-def align_semi_sync(target: Target, wanted: bool) -> None:
-    """Set the primary's side of semi-synchronous replication where it is not as wanted."""
+def set_semi_sync(target: Target, wanted: bool) -> None:
+    """The primary's side of semi-synchronous replication, on or off."""
     connection = connect(target)
     try:
         with connection.cursor() as cursor:
-            name = _semi_sync_source(cursor)
-            cursor.execute(f"SELECT @@GLOBAL.{name} AS value")
-            if bool(cursor.fetchone()["value"]) != wanted:
-                cursor.execute(f"SET GLOBAL {name} = %s", (int(wanted),))
+            cursor.execute(f"SET GLOBAL {_semi_sync_source(cursor)} = %s", (int(wanted),))
     finally:
         connection.close()
 
 
 def _kill(cursor: Any, connection_id: int) -> None:
-    try:
+    # It may have ended by itself in the meantime.
+    with contextlib.suppress(Exception):
         cursor.execute("KILL CONNECTION %s", (connection_id,))
-    except Exception:
-        # It ended by itself in the meantime.
-        pass
 
 
 def _semi_sync_source(cursor: Any) -> str:
     cursor.execute("SELECT VERSION() AS version")
-    engine = "mariadb" if "mariadb" in cursor.fetchone()["version"].lower() else "mysql"
-    return ENGINES[engine].semi_sync_source
+    return ENGINES[engine_of(cursor.fetchone()["version"])].semi_sync_source

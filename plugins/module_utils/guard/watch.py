@@ -14,7 +14,13 @@ from typing import Any
 
 from ansible_collections.boring.lamp.plugins.module_utils.guard import sql
 from ansible_collections.boring.lamp.plugins.module_utils.guard.config import Config
-from ansible_collections.boring.lamp.plugins.module_utils.guard.decide import Action, Decision, Policy, View, decide
+from ansible_collections.boring.lamp.plugins.module_utils.guard.decide import (
+    Action,
+    Decision,
+    Policy,
+    View,
+    decide,
+)
 
 LOG = logging.getLogger("lamp-guard")
 INTERVAL = 1.0
@@ -54,7 +60,8 @@ class Peer(threading.Thread):
     def answer_begun_after(self, moment: float, deadline: float) -> bool:
         """Wait for an answer to a question that was asked after that moment."""
         with self.condition:
-            return self.condition.wait_for(lambda: self.begun >= moment, max(0.0, deadline - time.monotonic()))
+            patience = max(0.0, deadline - time.monotonic())
+            return self.condition.wait_for(lambda: self.begun >= moment, patience)
 
 
 class Watch:
@@ -106,6 +113,7 @@ class Watch:
             "read_only": view.read_only,
             "lag": view.lag,
             "replicates_from": view.source,
+            "semi_sync": view.semi_sync,
             "reason": decision.reason if fresh else f"the last look at the server is {age:.0f} s old",
             "age": round(age, 1),
             "unreachable_peer": self.config.unreachable_peer,
@@ -123,7 +131,7 @@ class Watch:
 
     def _fresh_round(self, moment: float) -> bool:
         deadline = moment + ROUND
-        return all([peer.answer_begun_after(moment, deadline) for peer in self.peers])
+        return all(peer.answer_begun_after(moment, deadline) for peer in self.peers)
 
     def _act(self, view: View, decision: Decision) -> tuple[View, Decision]:
         try:
@@ -133,23 +141,24 @@ class Watch:
                 self.config.consent_file.unlink(missing_ok=True)
             else:
                 sql.drop(self.config.local)
-            LOG.warning("%s: %s", "read_only lifted" if decision.action is Action.LIFT else "read_only set", decision.reason)
+            LOG.warning("read_only: %s: %s", decision.action.value, decision.reason)
         except Exception as error:
             LOG.error("could not %s: %s", decision.action.value, error)
             return view, Decision(Action.NONE, f"could not {decision.action.value}: {error}")
         return self._look_and_decide()
 
     def _settle_semi_sync(self, view: View, decision: Decision) -> None:
-        if not view.reachable or decision.action is not Action.NONE:
+        wanted = decision.primary and self.config.semi_sync
+        if view.semi_sync is None or view.semi_sync == wanted or decision.action is not Action.NONE:
             return
-        wanted = bool(decision.primary and self.config.semi_sync)
         try:
-            sql.align_semi_sync(self.config.local, wanted)
+            sql.set_semi_sync(self.config.local, wanted)
         except Exception as error:
             LOG.error("could not switch semi-synchronous replication: %s", error)
 
     def _say(self, view: View, decision: Decision) -> None:
-        line = f"{'primary' if decision.primary else 'read-only' if view.read_only else 'not primary'}: {decision.reason}"
+        role = "primary" if decision.primary else "read-only" if view.read_only else "not primary"
+        line = f"{role}: {decision.reason}"
         if line != self._said:
             LOG.info("%s", line)
             self._said = line

@@ -91,7 +91,9 @@ def judge(servers: list[Server], primary_history: str = "", max_lag: int | None 
     }
 
 
-def _problems_of_notebook(servers: list[Server], epoch: int | None, names: set[str], primary: str | None) -> list[str]:
+def _problems_of_notebook(
+    servers: list[Server], epoch: int | None, names: set[str], primary: str | None
+) -> list[str]:
     if epoch is None:
         return ["no server has a notebook: no primary was ever chosen"]
     if len(names) > 1:
@@ -100,7 +102,7 @@ def _problems_of_notebook(servers: list[Server], epoch: int | None, names: set[s
         holder = next(iter(names), "nobody")
         found = next((server for server in servers if server.name == holder), None)
         if found is None:
-            return [f"the notebook says that {holder} is primary (epoch {epoch}), who is none of these servers"]
+            return [f"the notebook names {holder} as primary (epoch {epoch}), who is none of these servers"]
         if found.reachable:
             return [f"{holder} is primary (epoch {epoch}) and does not act as one"]
         return [f"the primary {holder} (epoch {epoch}) can't be reached: {found.error}"]
@@ -108,13 +110,18 @@ def _problems_of_notebook(servers: list[Server], epoch: int | None, names: set[s
 
 
 def _problems_of_server(
-    server: Server, role: str, errant: list[str], servers: list[Server], primary: str | None, max_lag: int | None
+    server: Server,
+    role: str,
+    errant: list[str],
+    servers: list[Server],
+    primary: str | None,
+    max_lag: int | None,
 ) -> list[str]:
     found = []
     if role == "unknown":
         return [f"{server.name} can't be reached: {server.error}"]
     if role in ("blank", "foreign"):
-        found.append(f"{server.name} is {role}" + (f": {', '.join(server.data)}" if role == "foreign" else ""))
+        found.append(f"{server.name} is {role}" + (f": {', '.join(server.data)}" if server.data else ""))
     if role == "standalone":
         found.append(f"{server.name} replicates from nobody and is not the primary")
     if role == "primary" and server.read_only:
@@ -130,7 +137,7 @@ def _problems_of_server(
                 found.append(f"{server.name} {word} nothing (state {state}): {error or 'no error given'}")
         source = next((s for s in servers if f"{s.address}:{s.port}" == server.replicates_from), None)
         if primary and (source is None or source.name != primary):
-            found.append(f"{server.name} replicates from {server.replicates_from}, not from the primary {primary}")
+            found.append(f"{server.name} replicates from {server.replicates_from}, not from {primary}")
         if max_lag is not None and server.lag is not None and server.lag > max_lag:
             found.append(f"{server.name} lags by {server.lag} s (at most {max_lag} s expected)")
         if errant:

@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.boring.lamp.plugins.module_utils.topology.words import ENGINES, SYSTEM_DATABASES, engine_of
+from ansible_collections.boring.lamp.plugins.module_utils.topology.words import (
+    ENGINES,
+    SYSTEM_DATABASES,
+    engine_of,
+)
 
 try:
     import pymysql
@@ -48,6 +52,7 @@ class Server:
     port: int = 0
     reachable: bool = False
     error: str = ""
+    error_code: int | None = None
     engine: str = ""
     version: str = ""
     server_id: int | None = None
@@ -65,6 +70,8 @@ class Server:
     io_error: str = ""
     sql_state: str = ""
     sql_error: str = ""
+    # Switched on as a primary; and whether it, or the replica's side, is at work right now.
+    semi_sync_source: bool | None = None
     semi_sync: dict[str, str] = field(default_factory=dict)
     data: list[str] = field(default_factory=list)
 
@@ -98,7 +105,7 @@ def read_server(connection: Any, target: Target) -> Server:
     """Everything this collection wants to know of a server, in a handful of cheap statements."""
     server = Server(name=target.name, address=target.address, port=target.port, reachable=True)
     with connection.cursor() as cursor:
-        row = _first(cursor, "SELECT VERSION() AS version, @@GLOBAL.read_only AS ro, @@GLOBAL.server_id AS id")
+        row = _first(cursor, "SELECT VERSION() AS version, @@GLOBAL.read_only AS ro, @@server_id AS id")
         server.version = row["version"]
         server.engine = engine_of(server.version)
         server.read_only = bool(row["ro"])
@@ -133,6 +140,12 @@ def explain(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def code_of(error: Exception) -> int | None:
+    """The number of the server's or the driver's error, where it has one."""
+    args = getattr(error, "args", ())
+    return args[0] if args and isinstance(args[0], int) else None
+
+
 def _first(cursor: Any, statement: str) -> Mapping[str, Any]:
     cursor.execute(statement)
     return cursor.fetchone() or {}
@@ -163,6 +176,10 @@ def _read_semi_sync(cursor: Any, server: Server) -> None:
     for row in cursor.fetchall():
         if row["Variable_name"] in names:
             server.semi_sync[names[row["Variable_name"]]] = row["Value"]
+    cursor.execute("SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync%enabled'")
+    for row in cursor.fetchall():
+        if row["Variable_name"] == words.semi_sync_source:
+            server.semi_sync_source = row["Value"] == "ON"
 
 
 def _read_notebook(cursor: Any, server: Server) -> None:

@@ -12,6 +12,7 @@ from ansible_collections.boring.lamp.plugins.module_utils.topology.judge import 
 from ansible_collections.boring.lamp.plugins.module_utils.topology.server import (
     Server,
     Target,
+    code_of,
     connect,
     explain,
     read_history,
@@ -28,7 +29,13 @@ def ask(target: Target) -> Server:
         finally:
             connection.close()
     except Exception as error:
-        return Server(name=target.name, address=target.address, port=target.port, error=explain(error))
+        return Server(
+            name=target.name,
+            address=target.address,
+            port=target.port,
+            error=explain(error),
+            error_code=code_of(error),
+        )
 
 
 def survey(targets: list[Target], max_lag: int | None = None) -> dict[str, Any]:

@@ -1,0 +1,120 @@
+"""lamp-docroot-watch: is the generation that visitors see here the one that is expected?
+
+The answer is a file in the not-ready directory: there while it is not, gone while it is.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import Any
+
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.announce import connect, read_generation
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import read_json, write_json
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.generations import NodeError, Root
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.receive import CONFIG, MEMORY
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import Notebook
+
+EXPECTED = "/var/lib/lamp/docroot/expected.json"
+PERIOD = 2.0
+# How long the previous generation is accepted after the expected one changed before our eyes.
+SWITCH_GRACE = 30.0
+
+
+def newest(*decisions: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The decision that was made last, whoever told us."""
+    known = [decision for decision in decisions if decision and decision.get("generation")]
+    return max(known, key=lambda decision: float(decision.get("since") or 0), default=None)
+
+
+def verdict(live: str | None, expected: dict[str, Any] | None, switching: bool) -> str:
+    """'' when visitors may come, otherwise the reason why not."""
+    if live is None:
+        return "no generation is published here"
+    if expected is None or live == expected["generation"]:
+        return ""
+    if switching and live == expected.get("previous"):
+        return ""
+    return f"generation {live} is live, {expected['generation']} is expected"
+
+
+class Watch:
+    """Keeps the connection to the notebook, the last known expectation, and when it changed."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.root = Root(config["path"], MEMORY)
+        self.flag = os.path.join(config["not_ready_directory"], "generation")
+        self.notebook = Notebook(**config["notebook"]) if config.get("notebook") else None
+        self.connection: Any = None
+        self.known: dict[str, Any] | None = read_json(EXPECTED) or None
+        self.seen: str | None = None
+        self.changed_at: float | None = None
+
+    def ask_notebook(self) -> dict[str, Any] | None:
+        if self.notebook is None:
+            return None
+        try:
+            if self.connection is None:
+                self.connection = connect(self.notebook)
+            return read_generation(self.connection, self.notebook.site)
+        except Exception:  # whatever is wrong with the notebook, the last known expectation counts
+            self.connection = None
+            return None
+
+    def look(self) -> str:
+        expected = newest(self.ask_notebook(), self.root.remembered().get("told"), self.known)
+        if expected != self.known and expected is not None:
+            self.known = expected
+            write_json(EXPECTED, expected, 0o644)
+        name = expected["generation"] if expected else None
+        if self.seen is not None and name != self.seen:
+            self.changed_at = time.monotonic()
+        self.seen = name
+        switching = self.changed_at is not None and time.monotonic() - self.changed_at < SWITCH_GRACE
+        try:
+            return verdict(self.root.current(), expected, switching)
+        except NodeError as error:
+            return str(error)
+
+    def say(self, reason: str) -> None:
+        """Written in one piece, and only when it changed."""
+        if not reason:
+            if os.path.lexists(self.flag):
+                os.unlink(self.flag)
+            return
+        try:
+            with open(self.flag, encoding="utf-8") as file:
+                if file.read().strip() == reason:
+                    return
+        except OSError:
+            pass
+        os.makedirs(os.path.dirname(self.flag), mode=0o755, exist_ok=True)
+        # A name with a dot in front would count as a part of its own, so the new text is prepared next door.
+        fresh = os.path.join(os.path.dirname(os.path.dirname(self.flag)), ".generation.new")
+        with open(fresh, "w", encoding="utf-8") as file:
+            file.write(reason + "\n")
+        os.replace(fresh, self.flag)
+
+
+def notify(message: str) -> None:
+    """Tell systemd; outside of it there is nobody to tell."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.sendto(
+                message.encode("ascii"), "\0" + address[1:] if address.startswith("@") else address
+            )
+
+
+def main() -> int:
+    config = read_json(CONFIG)
+    if not config.get("path"):
+        print(f"{CONFIG} is missing or broken")
+        return 1
+    watch = Watch(config)
+    while True:
+        watch.say(watch.look())
+        # The first one lets Apache start: by then the node has said whether it may be asked.
+        notify("READY=1\nWATCHDOG=1")
+        time.sleep(PERIOD)
