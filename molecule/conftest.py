@@ -67,6 +67,12 @@ def node() -> Callable[[str], Host]:
     return host_by_name
 
 
+@pytest.fixture(scope="session")
+def address() -> Callable[[str], str]:
+    """`address("app2")` is that host's address."""
+    return lambda name: addresses()[name]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Put the journal's last lines of the host under test beside a failure."""

@@ -85,8 +85,8 @@ def initial_primary_problems(inventory: Inventory, primary_known: bool | None = 
         )
     if primary_known is False and len(members) > 1 and all(value is None for value, _ in values):
         found.append(
-            "mysql_initial_primary is not set and none of the servers in group mysql is a primary yet; "
-            f"expected one of {listing(members)}."
+            "mysql_initial_primary is not set; expected the member of group mysql that starts as primary on "
+            f"blank servers, one of {listing(members)}."
         )
     return found
 

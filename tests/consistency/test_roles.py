@@ -107,7 +107,8 @@ def test_spec_is_complete(role: str) -> None:
         templated = isinstance(default, str) and "{{" in default
         if "default" in option and not templated and not isinstance(default, TYPES[kind]):
             found.append(f"{dotted}: default {default!r} is no {kind}")
-        if "choices" in option and "default" in option and default not in option["choices"]:
+        chosen = default if isinstance(default, list) else [default]
+        if "choices" in option and "default" in option and not set(chosen) <= set(option["choices"]):
             found.append(f"{dotted}: default {default!r} is no choice")
         if tree.SECRET.search(name) and kind == "str" and option.get("no_log") is not True:
             found.append(f"{dotted}: a secret without no_log: true")

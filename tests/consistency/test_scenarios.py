@@ -3,47 +3,26 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
 from typing import Any
 
+import lab
 import pytest
 import tree
 
 ROLES_WITH_SCENARIO = [role for role in tree.ROLES if role in tree.SCENARIOS]
 FREE_VARIABLES = ("ansible_", "lab_")
+TAKEN_VARIABLES = ("__", "lamp_", *(f"{role}_" for role in tree.ROLES))
+LABS = lab.labs()
 
 
-def groups(name: str, node: Mapping[str, Any] | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every group of a YAML inventory, the outer ones first."""
-    node = node or {}
-    yield name, node
-    for child, inside in (node.get("children") or {}).items():
-        yield from groups(child, inside)
+def plays(role: str) -> list[dict[str, Any]]:
+    """Plays of the scenario's converge.yml."""
+    return tree.load(tree.ROOT / "molecule" / role / "converge.yml") or []
 
 
-def inventory(scenario: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """Groups of a scenario's inventory."""
-    data = tree.load(tree.ROOT / "molecule" / scenario / "inventory" / "hosts.yml") or {}
-    return [found for name, node in data.items() for found in groups(name, node)]
-
-
-def inventory_variables(scenario: str) -> set[str]:
-    """Names of all variables of a scenario's inventory, wherever they are set."""
-    found: set[str] = set()
-    for _, node in inventory(scenario):
-        found |= set(node.get("vars") or {})
-        for variables in (node.get("hosts") or {}).values():
-            found |= set(variables or {})
-    folder = tree.ROOT / "molecule" / scenario / "inventory"
-    for path in [*folder.glob("group_vars/**/*.yml"), *folder.glob("host_vars/**/*.yml")]:
-        found |= set(tree.load(path) or {})
-    return found
-
-
-def lab(scenario: str, variable: str) -> Any:
-    """A lab variable of a scenario."""
-    data = tree.load(tree.ROOT / "molecule" / scenario / "inventory" / "hosts.yml") or {}
-    return ((data.get("all") or {}).get("vars") or {}).get(variable)
+def inventory(role: str) -> Any:
+    """Folder of the scenario's own inventory."""
+    return tree.ROOT / "molecule" / role / "inventory"
 
 
 @pytest.mark.parametrize("role", tree.ROLES)
@@ -55,9 +34,8 @@ def test_every_role_has_a_scenario(role: str) -> None:
 @pytest.mark.parametrize("role", ROLES_WITH_SCENARIO)
 def test_converge_uses_only_the_role(role: str) -> None:
     wanted, found = f"{tree.COLLECTION}.{role}", []
-    plays = tree.load(tree.ROOT / "molecule" / role / "converge.yml") or []
     used = 0
-    for play in plays:
+    for play in plays(role):
         for entry in play.get("roles") or ():
             name = entry if isinstance(entry, str) else entry.get("role", entry.get("name"))
             used += name == wanted
@@ -73,64 +51,64 @@ def test_converge_uses_only_the_role(role: str) -> None:
     assert not found
 
 
-@pytest.mark.parametrize("role", ROLES_WITH_SCENARIO)
-def test_converge_uses_only_documented_variables(role: str) -> None:
-    names = inventory_variables(role)
-    for play in tree.load(tree.ROOT / "molecule" / role / "converge.yml") or []:
-        names |= set(play.get("vars") or {})
+def variables(role: str) -> set[str]:
+    """Names of all variables that the scenario sets for the role."""
+    found = lab.variable_names(inventory(role))
+    for play in plays(role):
+        found |= set(play.get("vars") or {})
         for entry in play.get("roles") or ():
             if isinstance(entry, dict):
-                names |= set(entry.get("vars") or {}) | {
+                found |= set(entry.get("vars") or {}) | {
                     name for name in entry if name.startswith(f"{role}_")
                 }
         for part in ("pre_tasks", "tasks", "post_tasks"):
             for task in tree.tasks(play.get(part)):
-                names |= set(task.get("vars") or {})
-    unknown = {name for name in names if name not in tree.spec(role) and not name.startswith(FREE_VARIABLES)}
-    assert not unknown, "not among the role's documented parameters"
+                found |= set(task.get("vars") or {})
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES_WITH_SCENARIO)
+def test_converge_uses_only_documented_variables(role: str) -> None:
+    """The scenario may have names of its own, if the role does not read them."""
+    folders = ("tasks", "handlers", "templates", "vars", "defaults")
+    content = "\n".join(tree.text(path) for path in tree.role_files(role, *folders))
+    names = {name for name in variables(role) if not name.startswith(FREE_VARIABLES)} - set(tree.spec(role))
+    assert not {name for name in names if name.startswith(TAKEN_VARIABLES) or tree.word(name, content)}
 
 
 @pytest.mark.parametrize("role", ROLES_WITH_SCENARIO)
 def test_group_names_are_neutral(role: str) -> None:
-    assert not {name for name, _ in inventory(role)} & tree.CONTRACT_GROUPS
+    assert not {name for name, _ in lab.all_groups(inventory(role))} & tree.CONTRACT_GROUPS
 
 
 @pytest.mark.parametrize("scenario", tree.SCENARIOS)
 def test_scenario_is_complete(scenario: str) -> None:
     folder = tree.ROOT / "molecule" / scenario
     assert tree.load(folder / "molecule.yml")["scenario"]["name"] == scenario
-    assert (folder / "inventory" / "hosts.yml").is_file()
+    assert lab.inventories(scenario)
+    assert all((inventory / "hosts.yml").is_file() for inventory in lab.inventories(scenario))
     assert list(folder.glob("tests/test_*.py")), "no tests"
-    for variable in ("lab_network", "lab_subnet", "lab_container_prefix"):
-        assert lab(scenario, variable), variable
 
 
-@pytest.mark.parametrize("scenario", tree.SCENARIOS)
-def test_hosts_lie_in_the_subnet(scenario: str) -> None:
-    subnet = ipaddress.ip_network(lab(scenario, "lab_subnet"))
-    addresses: dict[str, str] = {}
-    for _, node in inventory(scenario):
-        for host, variables in (node.get("hosts") or {}).items():
-            if variables and "ansible_host" in variables:
-                addresses[host] = variables["ansible_host"]
+@pytest.mark.parametrize("name", LABS)
+def test_hosts_lie_in_the_subnet(name: str) -> None:
+    own = LABS[name]
+    assert own["lab_network"] and own["lab_container_prefix"]
+    subnet, addresses = ipaddress.ip_network(own["lab_subnet"]), own["addresses"]
     assert addresses, "no host has ansible_host"
     assert len(set(addresses.values())) == len(addresses), "two hosts with one address"
-    assert not [host for host, address in addresses.items() if ipaddress.ip_address(address) not in subnet]
+    # The first address is the gateway.
+    usable = set(subnet.hosts()) - {subnet[1]}
+    assert not {host for host, address in addresses.items() if ipaddress.ip_address(address) not in usable}
 
 
-def test_scenarios_do_not_meet() -> None:
-    subnets = {name: ipaddress.ip_network(lab(name, "lab_subnet")) for name in tree.SCENARIOS}
-    meeting = [
-        (one, other)
-        for one in tree.SCENARIOS
-        for other in tree.SCENARIOS
-        if one < other and subnets[one].overlaps(subnets[other])
-    ]
-    assert not meeting, "subnets overlap"
-    networks = [lab(name, "lab_network") for name in tree.SCENARIOS]
-    prefixes = [lab(name, "lab_container_prefix") for name in tree.SCENARIOS]
-    assert len(set(networks)) == len(networks)
-    assert len(set(prefixes)) == len(prefixes)
+def test_labs_do_not_meet() -> None:
+    subnets = {name: ipaddress.ip_network(own["lab_subnet"]) for name, own in LABS.items()}
+    pairs = [(one, other) for one in LABS for other in LABS if one < other]
+    assert not [(one, other) for one, other in pairs if subnets[one].overlaps(subnets[other])]
+    for variable in ("lab_network", "lab_container_prefix"):
+        values = [own[variable] for own in LABS.values()]
+        assert len(set(values)) == len(values), variable
 
 
 def test_folders_are_scenarios_or_shared() -> None:

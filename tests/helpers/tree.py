@@ -29,7 +29,12 @@ Loader.add_multi_constructor("!", lambda loader, _suffix, node: loader.construct
 @cache
 def load(path: Path) -> Any:
     """One YAML document; an empty or missing file is None."""
-    return Loader(path.read_text(encoding="utf-8")).get_single_data() if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return Loader(path.read_text(encoding="utf-8")).get_single_data()
+    except yaml.YAMLError as error:
+        raise ValueError(f"{short(path)}: {error}") from None
 
 
 def names(pattern: str, up: int = 0) -> list[str]:

@@ -1,0 +1,114 @@
+"""The table that `status` shows, and what it calls wrong."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from ansible_collections.boring.lamp.plugins.module_utils.status_report import status_report
+
+
+def server(name: str, role: str, **more: Any) -> dict[str, Any]:
+    said = {"name": name, "role": role, "reachable": True, "error": "", "epoch": 1, "lag": None}
+    return {**said, "read_only": role != "primary", **more}
+
+
+HEALTHY: dict[str, Any] = {
+    "groups": {
+        "lb": ["lb1"],
+        "varnish": ["cache1"],
+        "app": ["app1", "app2"],
+        "mysql": ["db1", "db2"],
+        "redis": ["redis1"],
+    },
+    "reached": ["lb1", "cache1", "app1", "app2", "db1", "db2", "redis1"],
+    "authoritative": "app1",
+    "topology": {
+        "primary": "db1",
+        "problems": [],
+        "servers": [server("db1", "primary"), server("db2", "replica", lag=0)],
+        "notebook": {"holder": [], "generation": [{"generation": "g7"}]},
+    },
+    "lb": {"lb1": {"answers": True}},
+    "varnish": {"cache1": {"answers": True}},
+    "redis": {"redis1": {"answers": True, "details": "master"}},
+    "app": {
+        "app1": {"ready": True, "generation": "g7", "publisher": True, "jobs": ["lamp-job-cron.timer"]},
+        "app2": {"ready": True, "generation": "g7", "publisher": False, "jobs": []},
+    },
+}
+
+
+@pytest.fixture
+def seen() -> dict[str, Any]:
+    return copy.deepcopy(HEALTHY)
+
+
+def state_of(report: dict[str, Any], node: str) -> str:
+    return next(row[2] for row in report["rows"] if row[0] == node)
+
+
+def test_all_well(seen: dict[str, Any]) -> None:
+    report = status_report(seen)
+    assert report["problems"] == []
+    assert report["text"][-1] == "All is well."
+    assert [row[0] for row in report["rows"]] == ["lb1", "cache1", "app1", "app2", "db1", "db2", "redis1"]
+    assert "admin and jobs live here" in next(row for row in report["rows"] if row[0] == "app1")[3]
+
+
+def test_a_dead_node_is_named_once(seen: dict[str, Any]) -> None:
+    seen["reached"].remove("app2")
+    report = status_report(seen)
+    assert state_of(report, "app2") == "unreachable"
+    assert report["problems"] == ["app2 (app) can't be reached."]
+
+
+@pytest.mark.parametrize("part", ["lb", "varnish", "redis"])
+def test_a_part_that_does_not_answer(seen: dict[str, Any], part: str) -> None:
+    host = seen["groups"][part][0]
+    seen[part] = {host: {"answers": False}}
+    report = status_report(seen)
+    assert state_of(report, host) == "DOWN"
+    assert report["problems"] == [f"{part} on {host} does not answer."]
+
+
+def test_a_node_that_is_not_ready_says_why(seen: dict[str, Any]) -> None:
+    seen["app"]["app2"].update(ready=False, reasons="drain:\n  by hand")
+    assert status_report(seen)["problems"] == ["app2 is not ready: drain: by hand"]
+
+
+def test_another_generation_than_expected(seen: dict[str, Any]) -> None:
+    seen["app"]["app2"]["generation"] = "g6"
+    assert status_report(seen)["problems"] == ["app2 shows generation g6, the notebook expects g7."]
+
+
+def test_without_a_notebook_nodes_are_compared(seen: dict[str, Any]) -> None:
+    seen["topology"]["notebook"] = {}
+    assert status_report(seen)["problems"] == []
+    seen["app"]["app2"]["generation"] = ""
+    assert status_report(seen)["problems"] == [
+        "The app nodes show different generations (app1: g7, app2: none)."
+    ]
+
+
+def test_jobs_and_publisher_only_on_the_authoritative_node(seen: dict[str, Any]) -> None:
+    seen["app"]["app2"].update(jobs=["lamp-job-cron.timer"], publisher=True)
+    seen["app"]["app1"].update(publisher=False)
+    problems = " ".join(status_report(seen)["problems"])
+    assert "app2 is not the authoritative node and has jobs" in problems
+    assert "app2 publishes and is not the authoritative node" in problems
+    assert "app1 does not publish and is the authoritative node" in problems
+
+
+def test_the_topologys_problems_are_shown(seen: dict[str, Any]) -> None:
+    seen["topology"]["problems"] = ["db2: replication is stopped."]
+    assert status_report(seen)["problems"] == ["db2: replication is stopped."]
+
+
+def test_no_database_answered(seen: dict[str, Any]) -> None:
+    seen["topology"] = {}
+    report = status_report(seen)
+    assert state_of(report, "db1") == "DOWN"
+    assert report["problems"] == ["No database server could be asked who is primary."]
