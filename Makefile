@@ -11,6 +11,8 @@ INVENTORY ?= inventories/demo
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+# A copy of the collection in the home directory would win over the tree in ansible-lint.
+export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 export PYTHONDONTWRITEBYTECODE := 1
 # Molecule's commands are logs here, read in files and on paper.
 export MOLECULE_COMMAND_BORDERS := 0

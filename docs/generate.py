@@ -24,7 +24,8 @@ PLUGIN_KINDS = {"modules": "Modules", "filter": "Filters"}
 MARKUP = {
     r"[BE]\(([^()]*)\)": r"**\1**",
     r"I\(([^()]*)\)": r"*\1*",
-    r"[CVOP]\(((?:[^()]|\([^()]*\))*)\)": r"`\1`",
+    r"P\(([^()#]*)#[a-z]+\)": r"`\1`",
+    r"[CVO]\(((?:[^()]|\([^()]*\))*)\)": r"`\1`",
     r"M\(([^()]*)\)": r"`\1`",
     r"RV\(([^()]*)\)": r"`\1`",
     r"U\(([^()]*)\)": r"<\1>",
@@ -41,7 +42,10 @@ Loader.add_multi_constructor("!", lambda loader, _suffix, node: loader.construct
 
 def load(path: Path) -> Any:
     """One YAML document."""
-    return Loader(path.read_text(encoding="utf-8")).get_single_data()
+    try:
+        return Loader(path.read_text(encoding="utf-8")).get_single_data()
+    except yaml.YAMLError as error:
+        raise SystemExit(f"{path}: {error}") from error
 
 
 def paragraphs(text: str | Sequence[str] | None) -> list[str]:
@@ -83,6 +87,8 @@ def rows(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
         text = " ".join(paragraphs(option.get("description")))
         if "choices" in option:
             text += " One of " + ", ".join(f"`{choice}`" for choice in option["choices"]) + "."
+        if option.get("no_log"):
+            text += " Secret: it is never printed."
         required = "yes" if option.get("required") else ""
         cells = (f"`{prefix}{name}`", type_of(option), default_of(option), required, text.strip())
         yield "| " + " | ".join(cell(entry) for entry in cells) + " |"
@@ -248,7 +254,7 @@ def variables_page(source: Path) -> str:
     """Variables that the playbooks read."""
     spec = load(source)["argument_specs"]["main"]
     parts = [["# Variables of the playbooks"]]
-    parts += [[text] for text in paragraphs(spec.get("description") or spec.get("short_description"))]
+    parts += [[text] for text in paragraphs(spec.get("description") or spec["short_description"] + ".")]
     return page("playbooks/vars/lamp_variables.yml", *parts, table(spec["options"]))
 
 

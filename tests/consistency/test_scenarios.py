@@ -5,14 +5,15 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-import lab
 import pytest
 import tree
+
+import inventories
 
 ROLES_WITH_SCENARIO = [role for role in tree.ROLES if role in tree.SCENARIOS]
 FREE_VARIABLES = ("ansible_", "lab_")
 TAKEN_VARIABLES = ("__", "lamp_", *(f"{role}_" for role in tree.ROLES))
-LABS = lab.labs()
+LABS = inventories.labs()
 
 
 def plays(role: str) -> list[dict[str, Any]]:
@@ -53,7 +54,7 @@ def test_converge_uses_only_the_role(role: str) -> None:
 
 def variables(role: str) -> set[str]:
     """Names of all variables that the scenario sets for the role."""
-    found = lab.variable_names(inventory(role))
+    found = inventories.variable_names(inventory(role))
     for play in plays(role):
         found |= set(play.get("vars") or {})
         for entry in play.get("roles") or ():
@@ -78,15 +79,15 @@ def test_converge_uses_only_documented_variables(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES_WITH_SCENARIO)
 def test_group_names_are_neutral(role: str) -> None:
-    assert not {name for name, _ in lab.all_groups(inventory(role))} & tree.CONTRACT_GROUPS
+    assert not {name for name, _ in inventories.all_groups(inventory(role))} & tree.CONTRACT_GROUPS
 
 
 @pytest.mark.parametrize("scenario", tree.SCENARIOS)
 def test_scenario_is_complete(scenario: str) -> None:
     folder = tree.ROOT / "molecule" / scenario
     assert tree.load(folder / "molecule.yml")["scenario"]["name"] == scenario
-    assert lab.inventories(scenario)
-    assert all((inventory / "hosts.yml").is_file() for inventory in lab.inventories(scenario))
+    assert inventories.folders(scenario)
+    assert all((inventory / "hosts.yml").is_file() for inventory in inventories.folders(scenario))
     assert list(folder.glob("tests/test_*.py")), "no tests"
 
 

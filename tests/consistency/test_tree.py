@@ -18,9 +18,7 @@ import yaml
 
 TOP_LEVEL = {"galaxy.yml", "roles", "plugins", "playbooks", "molecule", "docs", "requirements.yml"}
 PUBLISHED = {"LICENSE", "README.md", "CHANGELOG.rst", "meta/runtime.yml", "requirements.txt"}
-PRIVATE = re.compile(
-    r"(^|/)(\.venv|\.cache|\.git|\.ansible|\.pytest_cache|__pycache__|\.?secrets)(/|$)|\.pyc$"
-)
+PRIVATE = re.compile(r"(^|/)(\.venv|\.cache|\.git|\.ansible|\.\w+_cache|__pycache__|\.?secrets)(/|$)|\.pyc$")
 # Places that only answer on some networks; the lab and the tests need none of them.
 REGISTRIES = re.compile(r"\b(ghcr|quay|gcr|index\.docker|registry-1\.docker)\.io\b|\bfiles\.pythonhosted\b")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -84,6 +82,7 @@ def test_tarball_holds_the_collection_and_nothing_else(tmp_path: Path) -> None:
         ".cache",
         ".ansible",
         "roles/.pytest_cache",
+        "plugins/x/.ruff_cache",
         "a-1.tar.gz",
     ],
 )

@@ -87,6 +87,11 @@ def test_any_number_of_caches(members: list[str]) -> None:
     assert rules.group_problems(inventory({"varnish": members})) == []
 
 
+def test_one_and_true_are_different_values() -> None:
+    hosts = {"db1": {"x": 1}, "db2": {"x": True}}
+    assert inventory(hosts=hosts).values(["db1", "db2"], "x") == [(1, ["db1"]), (True, ["db2"])]
+
+
 class TestInitialPrimary:
     """mysql_initial_primary."""
 
@@ -133,7 +138,7 @@ class TestAddresses:
         hosts = {"app2": {"lamp_address": "203.0.113.7", "lamp_allow_public_addresses": True}}
         assert rules.address_problems(inventory(hosts=hosts)) == []
 
-    @pytest.mark.parametrize("value", ["127.0.0.1", "0.0.0.0", "224.0.0.1", "169.254.1.1"])  # noqa: S104
+    @pytest.mark.parametrize("value", ["127.0.0.1", "0.0.0.0", "224.0.0.1", "169.254.1.1"])
     def test_unreachable_is_refused_even_so(self, value: str) -> None:
         hosts = {"app2": {"lamp_address": value, "lamp_allow_public_addresses": True}}
         assert "cannot reach" in only(rules.address_problems(inventory(hosts=hosts)))

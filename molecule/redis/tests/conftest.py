@@ -15,11 +15,17 @@ EXAMPLE = {
     "redis_sessions_prefix": "shop:",
     "redis_maxmemory": "256MB",
 }
+SETTINGS = {
+    "ANSIBLE_FORCE_COLOR": "false",
+    "ANSIBLE_NOCOLOR": "true",
+    "ANSIBLE_HOST_KEY_CHECKING": "false",
+    "ANSIBLE_PIPELINING": "true",
+}
 
 
 @pytest.fixture
 def run_role(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`run_role("node1", redis_port=1)`: the converged variables with these changes; extra `options` for Ansible."""
+    """`run_role("node1", "--check", redis_port=1)`: as converged, with that change and that option."""
 
     def run(host: str, *options: str, **variables: object) -> subprocess.CompletedProcess[str]:
         tasks = [{"ansible.builtin.import_role": {"name": "boring.lamp.redis"}, "vars": EXAMPLE | variables}]
@@ -27,10 +33,11 @@ def run_role(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         playbook.write_text(json.dumps([{"hosts": host, "tasks": tasks}]))
         return subprocess.run(
             ["ansible-playbook", *options, str(playbook)],
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             timeout=120,
-            env=os.environ | {"ANSIBLE_HOST_KEY_CHECKING": "false", "ANSIBLE_PIPELINING": "true"},
+            env=os.environ | SETTINGS,
         )
 
     return run

@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     )
     now.add_argument("--timer", action="store_true", help="only what has been quiet for two scans")
     now.add_argument("--allow-mass-delete", action="store_true", help="publish although many files are gone")
+    verbs.add_parser("validate", help="only read the configuration")
     back = verbs.add_parser("rollback", help="switch every node to the previous or a named generation")
     back.add_argument("generation", nargs="?")
     return out
@@ -87,6 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         settings = from_mapping(load_mapping(options.config))
+        if options.verb == "validate":
+            return DONE
         store = Store(settings.dest)
         if options.verb == "rollback":
             result = roll_back(settings, store, options.generation, check=options.check)

@@ -83,11 +83,21 @@ class Root:
         if kind == "incoming" and is_generation(rest):
             return self.generation(INCOMING + rest)
         if kind == "shared":
-            try:
-                return os.path.join(self.path, "shared", relative(rest))
-            except ValueError as error:
-                raise NodeError(str(error)) from None
+            return self.place("shared", rest)
         raise NodeError(f"{name!r} is no place to write to")
+
+    def place(self, kind: str, path: str) -> str:
+        """A directory outside the generations; no link that somebody published may lead away from it."""
+        found = os.path.join(self.path, kind)
+        try:
+            parts = relative(path).split("/")
+        except ValueError as error:
+            raise NodeError(str(error)) from None
+        for part in parts:
+            found = os.path.join(found, part)
+            if os.path.islink(found):
+                raise NodeError(f"{found} is a symbolic link, and nothing is written through it")
+        return found
 
     def prepare(self, name: str, base: str | None) -> dict[str, Any]:
         """A fresh incoming generation, with hard links to the base. Litter of killed runs goes first."""
@@ -128,7 +138,7 @@ class Root:
         for path, (kind, mode, uid, gid) in sorted(links.items()):
             if kind not in ("shared", "writable"):
                 raise NodeError(f"{kind!r} is no place that a link may lead to")
-            place = os.path.join(self.path, kind, relative(path))
+            place = self.place(kind, path)
             if not os.path.isdir(place):
                 os.makedirs(place, mode=0o755)
                 os.chown(place, uid, gid)
@@ -136,9 +146,12 @@ class Root:
             _link(root, path, link_target(path, kind))
         return {}
 
-    def seal(self, name: str, digest: str, content: dict[str, str], untimed: list[str]) -> dict[str, Any]:
+    def seal(
+        self, name: str, digest: str, content: dict[str, str], untimed: list[str], top: list[int]
+    ) -> dict[str, Any]:
         """Compare the incoming generation with what it must be; if it is the same it becomes a generation."""
         incoming = self.area(f"incoming/{name}")
+        _dress(incoming, top)
         found = manifests.digest(scan(incoming, untimed=untimed))
         torn = [path for path, value in content.items() if content_of(incoming, relative(path)) != value]
         if found != digest or torn:
@@ -148,8 +161,9 @@ class Root:
         os.rename(incoming, self.generation(name))
         return {"sealed": True}
 
-    def compare(self, area: str, content: dict[str, str]) -> dict[str, Any]:
+    def compare(self, area: str, content: dict[str, str], top: list[int]) -> dict[str, Any]:
         root = self.area(area)
+        _dress(root, top)
         return {
             "torn": [path for path, value in content.items() if content_of(root, relative(path)) != value][
                 :20
@@ -216,6 +230,15 @@ class Root:
             os.rename(self.generation(name), dying)
             shutil.rmtree(dying)
         return {"removed": removed}
+
+
+def _dress(root: str, top: list[int]) -> None:
+    """Owner, mode and time of the tree's own directory, which rsync is not asked to carry."""
+    uid, gid, mode, mtime_ns = top
+    os.chown(root, uid, gid)
+    os.chmod(root, mode & 0o7777)
+    if mtime_ns >= 0:
+        os.utime(root, ns=(mtime_ns, mtime_ns))
 
 
 def _walk_to(root: str, path: str) -> bytes:

@@ -32,14 +32,16 @@ VERBS: dict[str, Verb] = {
     "status": lambda root, node, a: root.status(),
     "prepare": lambda root, node, a: root.prepare(a["generation"], a["base"]),
     "apply": lambda root, node, a: root.apply(a["area"], a["remove"], a["links"]),
-    "seal": lambda root, node, a: root.seal(a["generation"], a["digest"], a["content"], a["untimed"]),
-    "compare": lambda root, node, a: root.compare(a["area"], a["content"]),
+    "seal": lambda root, node, a: root.seal(
+        a["generation"], a["digest"], a["content"], a["untimed"], a["top"]
+    ),
+    "compare": lambda root, node, a: root.compare(a["area"], a["content"], a["top"]),
     "listing": lambda root, node, a: root.listing(a["area"], a["untimed"]),
     "shared": lambda root, node, a: root.shared_is(a["path"], a["digest"]),
     "tell": lambda root, node, a: root.tell(a["generation"], a["previous"], a["since"]),
     "switch": lambda root, node, a: (
         root.tell(a["generation"], a["previous"], a["since"])
-        or root.switch(a["generation"], node["reload_command"], float(node["reload_timeout"]))
+        or root.switch(a["generation"], shlex.split(node["reload_command"]), float(node["reload_timeout"]))
     ),
     "prune": lambda root, node, a: root.prune(int(a["keep"]), list(a["protect"])),
 }

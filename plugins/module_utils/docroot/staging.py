@@ -10,6 +10,7 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest impor
     decode,
     digest,
 )
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import shown
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.nodes import Node
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.plan import diff
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.scan import moved
@@ -65,6 +66,7 @@ def seal(node: Node, settings: Settings, name: str, tree: Tree) -> None:
             digest=digest(tree.manifest),
             content=content,
             untimed=untimed(tree.manifest),
+            top=_top(tree.manifest),
         )
         if answer["sealed"]:
             node.sealed = True
@@ -72,7 +74,9 @@ def seal(node: Node, settings: Settings, name: str, tree: Tree) -> None:
         if attempt == 1:
             node.holds = _listing(node, f"incoming/{name}", tree.manifest)
             bring(node, settings, name, tree)
-    raise TargetError(f"the copy differs from the source even after a repair: {answer['torn'] or 'metadata'}")
+    found = diff(_listing(node, f"incoming/{name}", tree.manifest), tree.manifest)
+    names = [shown(path) for path in (*found.added, *found.updated, *found.meta_changed, *found.deleted)]
+    raise TargetError(f"the copy differs from the source even after a repair: {', '.join(names[:5])}")
 
 
 def share(node: Node, store: Store, path: str, tree: Tree, wanted: str) -> tuple[list[str], list[str]]:
@@ -92,7 +96,7 @@ def share(node: Node, store: Store, path: str, tree: Tree, wanted: str) -> tuple
     node.link.ask("apply", area=area, remove=replaced, links={})
     node.bytes += node.link.copy(tree.root, area, plan.send)
     content = {name: tree.manifest[name].content for name in plan.send if tree.manifest[name].kind == "f"}
-    torn = node.link.ask("compare", area=area, content=content)["torn"] if content else []
+    torn = node.link.ask("compare", area=area, content=content, top=_top(tree.manifest))["torn"]
     moving = moved(tree.root, tree.manifest, content) if torn else []
     if torn and not moving:
         raise TargetError(f"files of {path} arrived damaged: {torn[:5]}")
@@ -107,11 +111,17 @@ def unshare(node: Node, path: str, tree: Tree, wanted: str, deleted: list[str]) 
     node.link.ask("apply", area=area, remove=sorted(deleted, reverse=True), links={})
     holders = {name.rpartition("/")[0] for name in deleted}
     node.link.copy(tree.root, area, sorted(name for name in holders if name in tree.manifest))
+    node.link.ask("compare", area=area, content={}, top=_top(tree.manifest))
     node.link.ask("shared", path=path, digest=wanted)
 
 
 def _listing(node: Node, area: str, like: Manifest) -> Manifest:
     return decode(node.link.ask("listing", area=area, untimed=untimed(like))["manifest"])
+
+
+def _top(manifest: Manifest) -> list[int]:
+    entry = manifest[""]
+    return [entry.uid, entry.gid, entry.mode, entry.mtime_ns]
 
 
 def _owner(settings: Settings, path: str) -> tuple[int, int, int]:

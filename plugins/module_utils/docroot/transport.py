@@ -94,7 +94,8 @@ class Link:
 
     def copy(self, root: str, area: str, paths: Iterable[str]) -> int:
         """Send these paths of the tree to the area; returns the bytes that went over the wire."""
-        names = b"".join((raw(path) or b".") + b"\0" for path in paths)
+        # Not the root of the tree: rsync takes "." for everything that is directly in it.
+        names = b"".join(raw(path) + b"\0" for path in paths if path)
         if not names:
             return 0
         shell = shlex.join(["/usr/bin/ssh", *self.options])

@@ -31,7 +31,7 @@ def arguments(scenario: str) -> list[str]:
     return found
 
 
-def inventories(scenario: str) -> list[Path]:
+def folders(scenario: str) -> list[Path]:
     """Inventory folders of a scenario, without what the lab writes for itself."""
     paths = [
         Path(entry.partition("=")[2]) for entry in arguments(scenario) if entry.startswith("--inventory=")
@@ -112,7 +112,7 @@ def lab(folders: tuple[Path, ...], scenario: str | None = None) -> dict[str, Any
 
 def labs() -> dict[str, dict[str, Any]]:
     """Every scenario's lab, and that of every inventory that has one."""
-    found = {name: lab(tuple(inventories(name)), name) for name in tree.SCENARIOS}
+    found = {name: lab(tuple(folders(name)), name) for name in tree.SCENARIOS}
     for path in sorted(tree.ROOT.glob("inventories/*/hosts.yml")):
         own = lab((path.parent,))
         if own["lab_network"]:

@@ -1,0 +1,136 @@
+"""Nodes in directories: the real receiver and the real engine, with Python in place of ssh and rsync."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.boring.lamp.plugins.module_utils.docroot import nodes, receive
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import BusyError
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.generations import NodeError, Root
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import raw
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import (
+    Settings,
+    Target,
+    from_mapping,
+)
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.store import Store
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.transport import (
+    TargetError,
+    UnreachableError,
+)
+
+
+def copy_paths(source: str, destination: str, paths: Iterable[str]) -> None:
+    """What rsync does with a list of paths: attributes, hard links among them, directories last."""
+    links: dict[tuple[int, int], bytes] = {}
+    directories = []
+    for path in sorted(paths):
+        old, new = os.path.join(raw(source), raw(path)), os.path.join(raw(destination), raw(path))
+        info = os.lstat(old)
+        if stat.S_ISDIR(info.st_mode):
+            if not os.path.isdir(new):
+                os.mkdir(new)
+            directories.append((new, info))
+            continue
+        if os.path.lexists(new):
+            os.unlink(new)
+        key = (info.st_dev, info.st_ino)
+        if key in links:
+            os.link(links[key], new, follow_symlinks=False)
+            continue
+        links[key] = new
+        if stat.S_ISLNK(info.st_mode):
+            os.symlink(os.readlink(old), new)
+        elif stat.S_ISFIFO(info.st_mode):
+            os.mkfifo(new)
+        else:
+            shutil.copyfile(old, new)
+        dress(new, info)
+    for new, info in reversed(directories):
+        dress(new, info)
+
+
+def dress(path: bytes, info: os.stat_result) -> None:
+    os.chown(path, info.st_uid, info.st_gid, follow_symlinks=False)
+    if not stat.S_ISLNK(info.st_mode):
+        os.chmod(path, stat.S_IMODE(info.st_mode))
+    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns), follow_symlinks=False)
+
+
+class Cluster:
+    """Nodes by name; a test takes them down, counts what they were asked, or makes a verb fail."""
+
+    def __init__(self, base: Path, names: Iterable[str]) -> None:
+        self.base = base
+        self.names = list(names)
+        self.down: set[str] = set()
+        self.asked: list[tuple[str, str]] = []
+        self.hook: Callable[[str, str], None] = lambda name, verb: None
+        self.reload = "true"
+        for name in self.names:
+            (base / name).mkdir()
+
+    def root(self, name: str) -> Root:
+        return Root(str(self.base / name / "site"), str(self.base / name / "memory.json"))
+
+    def current(self, name: str) -> Path:
+        return self.base / name / "site" / "current"
+
+    def count(self, verb: str) -> int:
+        return sum(1 for _, asked in self.asked if asked == verb)
+
+    def settings(self, src: Path, **more: Any) -> Settings:
+        return from_mapping(
+            {
+                "src": str(src),
+                "dest": "/nowhere/site",
+                "targets": [{"name": name, "host": name} for name in self.names],
+                "lock_wait": 0,
+                **more,
+            }
+        )
+
+    def store(self, settings: Settings) -> Store:
+        return Store(settings.dest, str(self.base / "publisher"))
+
+    def link(self, settings: Settings, target: Target, control: str) -> FakeLink:
+        return FakeLink(self, target.name)
+
+
+class FakeLink:
+    def __init__(self, cluster: Cluster, name: str) -> None:
+        self.cluster, self.name, self.root = cluster, name, cluster.root(name)
+
+    def ask(self, verb: str, **arguments: Any) -> dict[str, Any]:
+        self.called(verb)
+        node = {"reload_command": self.cluster.reload, "reload_timeout": 5}
+        try:
+            return receive.VERBS[verb](self.root, node, arguments)
+        except (NodeError, BusyError, OSError) as error:
+            raise TargetError(str(error)) from error
+
+    def copy(self, root: str, area: str, paths: Iterable[str]) -> int:
+        paths = [path for path in paths if path]
+        self.called("copy")
+        copy_paths(root, self.root.area(area), paths)
+        return len(paths)
+
+    def called(self, verb: str) -> None:
+        self.cluster.asked.append((self.name, verb))
+        if self.name in self.cluster.down:
+            raise UnreachableError("down")
+        self.cluster.hook(self.name, verb)
+
+    def close(self) -> None:
+        pass
+
+
+def install(cluster: Cluster, monkeypatch: Any, base: Path) -> None:
+    """Let the engine find these nodes instead of real ones."""
+    monkeypatch.setattr(nodes, "Link", cluster.link)
+    monkeypatch.setattr(nodes, "CONTROL", str(base / "control"))
