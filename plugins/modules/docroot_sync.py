@@ -253,17 +253,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.cli import load_mapping
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import shown
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.publish import (
-    FailedError,
-    publish,
-    roll_back,
-)
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.publish import publish
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.result import Result
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.rollback import roll_back
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import (
     BadSettingError,
     from_mapping,
 )
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.store import Store
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import FailedError
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "src": {"type": "path"},

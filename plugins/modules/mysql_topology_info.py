@@ -199,7 +199,7 @@ servers:
       returned: always
       type: bool
     semi_sync:
-      description: Whether semi-synchronous replication is at work as C(source) and as C(replica), V(ON) or V(OFF).
+      description: Whether that is at work, as C(source) and as C(replica), each V(ON) or V(OFF).
       returned: always
       type: dict
     errant:

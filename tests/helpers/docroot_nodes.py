@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import stat
@@ -13,6 +14,9 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot import nodes, 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import BusyError
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.generations import NodeError, Root
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import raw
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.publish import publish
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.result import Result
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.rollback import roll_back
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import (
     Settings,
     Target,
@@ -134,3 +138,47 @@ def install(cluster: Cluster, monkeypatch: Any, base: Path) -> None:
     """Let the engine find these nodes instead of real ones."""
     monkeypatch.setattr(nodes, "Link", cluster.link)
     monkeypatch.setattr(nodes, "CONTROL", str(base / "control"))
+
+
+NODES = ("one", "two", "three")
+
+
+@dataclasses.dataclass
+class Site:
+    cluster: Cluster
+    source: Path
+    settings: Settings
+
+    def publish(self, **more: bool) -> Result:
+        return publish(self.settings, self.cluster.store(self.settings), **more)
+
+    def roll_back(self, generation: str | None = None, **more: bool) -> Result:
+        return roll_back(self.settings, self.cluster.store(self.settings), generation, **more)
+
+    def change(self, **fields: object) -> None:
+        self.settings = dataclasses.replace(self.settings, **fields)
+
+    def live(self) -> set[str]:
+        return {self.read(name, "index.php") for name in NODES}
+
+    def read(self, name: str, path: str) -> str:
+        return (self.cluster.current(name) / path).read_text()
+
+    def states(self, result: Result) -> list[str]:
+        return [result.targets[name].state for name in NODES]
+
+
+def make_site(base: Path, control: Path, monkeypatch: Any) -> Site:
+    """A small source and three blank nodes."""
+    cluster = Cluster(base, NODES)
+    install(cluster, monkeypatch, control)
+    source = base / "source"
+    (source / "media").mkdir(parents=True)
+    (source / "cache").mkdir()
+    (source / "index.php").write_text("first")
+    (source / "other.php").write_text("other")
+    (source / "media" / "a.jpg").write_text("picture")
+    (source / "cache" / "c").write_text("cached")
+    (source / "x.log").write_text("log")
+    settings = cluster.settings(source, shared_paths=["media"], writable_paths=["cache"], excludes=["*.log"])
+    return Site(cluster, source, settings)

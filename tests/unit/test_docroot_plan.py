@@ -22,7 +22,7 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest impor
     load,
     save,
 )
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import parent, raw
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import raw
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.plan import diff
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.scan import identify, scan
 
@@ -61,13 +61,12 @@ def grouped(tree: Manifest, families: list[set[str]]) -> Manifest:
 def trees(draw: st.DrawFn) -> Manifest:
     tree: Manifest = {"": DIRECTORY._replace(mtime_ns=draw(st.integers(1, 2)))}
     for path in draw(st.lists(PATHS, max_size=8, unique=True)):
-        above = parent(path)
-        while above and above not in tree:
-            tree[above] = DIRECTORY._replace(mtime_ns=draw(st.integers(1, 2)))
-            above = parent(above)
         holders = [path[:i] for i in range(len(path)) if path[i] == "/"]
-        if path not in tree and all(tree[holder].kind == "d" for holder in holders):
-            tree[path] = draw(st.one_of(FILES, st.just(DIRECTORY)))
+        if path in tree or any(tree.get(holder, DIRECTORY).kind != "d" for holder in holders):
+            continue
+        for holder in holders:
+            tree.setdefault(holder, DIRECTORY._replace(mtime_ns=draw(st.integers(1, 2))))
+        tree[path] = draw(st.one_of(FILES, st.just(DIRECTORY)))
     return grouped(tree, draw(st.lists(st.sets(st.sampled_from(sorted(tree))), max_size=2)))
 
 
@@ -98,6 +97,15 @@ def test_hard_links_travel_together(old: Manifest, new: Manifest) -> None:
     for path, entry in new.items():
         if entry.group and path in sent:
             assert {name for name, other in new.items() if other.group == entry.group} <= sent
+
+
+def test_a_new_link_to_old_files_takes_them_along() -> None:
+    file = Entry("f", 0o644, 0, 0, 1, 1, "", "a", content="h")
+    old = {"": DIRECTORY, "a": file, "b": file}
+    plan = diff(old, old | {"c": file})
+    assert plan.added == ["c"]
+    assert plan.send == ["", "a", "b", "c"]
+    assert plan.remove == ["b", "a"]
 
 
 @given(trees())

@@ -2,72 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 from pathlib import Path
 
-import docroot_nodes
 import pytest
-from docroot_nodes import Cluster
+from docroot_nodes import NODES, Site, make_site
 
-from ansible_collections.boring.lamp.plugins.module_utils.docroot import announce
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.publish import (
-    FailedError,
-    publish,
-    roll_back,
-)
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.result import Result
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.scan import identify, scan
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import Settings
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import FailedError
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.transport import TargetError
-
-NAMES = ("one", "two", "three")
 
 
 class Killed(BaseException):
     """What a kill is to the code: nothing after it runs."""
 
 
-@dataclasses.dataclass
-class Site:
-    cluster: Cluster
-    source: Path
-    settings: Settings
-
-    def publish(self, **more: bool) -> Result:
-        return publish(self.settings, self.cluster.store(self.settings), **more)
-
-    def roll_back(self, generation: str | None = None, **more: bool) -> Result:
-        return roll_back(self.settings, self.cluster.store(self.settings), generation, **more)
-
-    def change(self, **fields: object) -> None:
-        self.settings = dataclasses.replace(self.settings, **fields)
-
-    def live(self) -> set[str]:
-        return {self.read(name, "index.php") for name in NAMES}
-
-    def read(self, name: str, path: str) -> str:
-        return (self.cluster.current(name) / path).read_text()
-
-    def states(self, result: Result) -> list[str]:
-        return [result.targets[name].state for name in NAMES]
-
-
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    cluster = Cluster(tmp_path, NAMES)
-    docroot_nodes.install(cluster, monkeypatch, tmp_path)
-    source = tmp_path / "source"
-    (source / "media").mkdir(parents=True)
-    (source / "cache").mkdir()
-    (source / "index.php").write_text("first")
-    (source / "other.php").write_text("other")
-    (source / "media" / "a.jpg").write_text("picture")
-    (source / "cache" / "c").write_text("cached")
-    (source / "x.log").write_text("log")
-    settings = cluster.settings(source, shared_paths=["media"], writable_paths=["cache"], excludes=["*.log"])
-    return Site(cluster, source, settings)
+def site(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return make_site(tmp_path, tmp_path_factory.mktemp("control"), monkeypatch)
 
 
 def everything(base: Path) -> dict:
@@ -79,13 +33,13 @@ def test_first_publication(site: Site) -> None:
     result = site.publish()
     assert result.changed
     assert site.states(result) == ["switched"] * 3
-    for name in NAMES:
+    for name in NODES:
         current = site.cluster.current(name)
         assert sorted(os.listdir(current)) == ["cache", "index.php", "media", "other.php"]
         assert (current / "media" / "a.jpg").read_text() == "picture"
         assert os.listdir(current / "cache") == []
         assert os.readlink(current).startswith("generations/")
-    assert len({os.readlink(site.cluster.current(name)) for name in NAMES}) == 1
+    assert len({os.readlink(site.cluster.current(name)) for name in NODES}) == 1
 
 
 def test_nothing_to_do_is_nothing_done(site: Site) -> None:
@@ -118,7 +72,7 @@ def test_every_change_is_seen(site: Site, what: str) -> None:
     elif what == "touch":
         os.utime(file, ns=(1, 1))
     assert site.publish().changed
-    for name in NAMES:
+    for name in NODES:
         copy = site.cluster.current(name) / "index.php"
         assert copy.read_bytes() == file.read_bytes()
         assert copy.lstat().st_mode == file.lstat().st_mode
@@ -172,17 +126,14 @@ def test_a_source_that_can_t_be_right_is_refused(site: Site, tmp_path: Path, wha
 def test_check_mode_counts_and_writes_nothing(site: Site, tmp_path: Path) -> None:
     before = everything(tmp_path)
     assert site.publish(check=True).changed
-    assert everything(tmp_path) == before | {
-        path: entry for path, entry in everything(tmp_path).items() if path == "control"
-    }
+    assert everything(tmp_path) == before
     site.publish()
     (site.source / "index.php").write_text("second")
     (site.source / "media" / "b.jpg").write_text("b")
     before = everything(tmp_path)
     counted = site.publish(check=True)
-    assert {path: entry for path, entry in everything(tmp_path).items() if path != "control"} == {
-        path: entry for path, entry in before.items() if path != "control"
-    }
+    assert site.roll_back(check=True).refused_reason
+    assert everything(tmp_path) == before
     done = site.publish()
     assert (counted.changed, counted.names) == (done.changed, done.names)
     assert not site.publish(check=True).changed
@@ -247,6 +198,8 @@ def test_killed_anywhere_the_next_run_finishes(site: Site, verb: str, name: str)
     site.publish()
     (site.source / "index.php").write_text("second")
     (site.source / "media" / "b.jpg").write_text("b")
+    (site.source / "media" / "a.jpg").unlink()
+    site.change(max_delete_percent=100)
 
     def kill(asked: str, what: str) -> None:
         if (asked, what) == (name, verb):
@@ -259,11 +212,11 @@ def test_killed_anywhere_the_next_run_finishes(site: Site, verb: str, name: str)
     site.cluster.hook = lambda name, verb: None
     result = site.publish()
     assert site.live() == {"second"}
-    assert len({os.readlink(site.cluster.current(node)) for node in NAMES}) == 1
+    assert len({os.readlink(site.cluster.current(node)) for node in NODES}) == 1
     assert result.degraded == []
     assert not site.publish().changed
-    for node in NAMES:
-        assert site.read(node, "media/b.jpg") == "b"
+    for node in NODES:
+        assert os.listdir(site.cluster.current(node) / "media") == ["b.jpg"]
         root = site.cluster.root(node)
         assert all(not entry.startswith("incoming.") for entry in os.listdir(root.generation("")))
 
@@ -304,8 +257,8 @@ def test_media_costs_no_generation(site: Site) -> None:
     site.change(max_delete_percent=100)
     result = site.publish()
     assert (result.changed, result.generation) == (True, first.generation)
-    assert site.cluster.count("switch") == len(NAMES)
-    for name in NAMES:
+    assert site.cluster.count("switch") == len(NODES)
+    for name in NODES:
         assert os.listdir(site.cluster.current(name) / "media") == ["b.jpg"]
 
 
@@ -319,49 +272,12 @@ def test_media_is_there_before_the_code_and_goes_after_it(site: Site) -> None:
 
     def look(name: str, verb: str) -> None:
         if verb == "switch":
-            seen.extend(set(os.listdir(site.cluster.current(node) / "media")) for node in NAMES)
+            seen.extend(set(os.listdir(site.cluster.current(node) / "media")) for node in NODES)
 
     site.cluster.hook = look
     site.publish()
     assert seen and all(names == {"a.jpg", "b.jpg"} for names in seen)
     assert os.listdir(site.cluster.current("one") / "media") == ["b.jpg"]
-
-
-def test_the_timer_waits_for_quiet(site: Site) -> None:
-    assert not site.publish(timer=True).changed
-    assert site.publish(timer=True).changed
-    (site.source / "index.php").write_text("second")
-    assert not site.publish(timer=True).changed
-    (site.source / "index.php").write_text("third")
-    assert not site.publish(timer=True).changed
-    assert site.publish(timer=True).changed
-    assert site.live() == {"third"}
-
-
-def test_back_and_the_timer_leaves_it_there(site: Site) -> None:
-    first = site.publish()
-    (site.source / "index.php").write_text("bad")
-    bad = site.publish()
-    result = site.roll_back()
-    assert (result.changed, result.generation, result.previous) == (True, first.generation, bad.generation)
-    assert site.live() == {"first"}
-    assert not site.roll_back().changed
-    for _ in range(3):
-        assert not site.publish(timer=True).changed
-    (site.source / "index.php").write_text("good")
-    site.publish(timer=True)
-    assert site.publish(timer=True).changed
-    assert site.live() == {"good"}
-    assert site.roll_back(bad.generation).changed
-    assert site.live() == {"bad"}
-
-
-def test_back_to_what_nobody_has_is_refused(site: Site) -> None:
-    assert "no previous" in site.roll_back().refused_reason
-    site.publish()
-    assert "no previous" in site.roll_back().refused_reason
-    assert "0 nodes" in site.roll_back("20200101T000000Z-00000000").refused_reason
-    assert "no name" in site.roll_back("../x").refused_reason
 
 
 def test_a_file_that_never_holds_still_is_named(site: Site) -> None:
@@ -392,38 +308,6 @@ def test_two_runs_at_once(site: Site) -> None:
     )
     assert site.publish().changed
     assert "another run" in inner[0].refused_reason
-
-
-def test_caches_and_notebook_are_told_once_and_again_if_they_did_not_hear(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[str] = []
-    deaf = [True]
-
-    def ban(address: str, port: int) -> str:
-        calls.append(f"{address}:{port}")
-        return "deaf" if deaf else ""
-
-    monkeypatch.setattr(announce, "ban", ban)
-    site.change(purge_targets=(("10.0.0.9", 6083),))
-    assert site.publish().degraded == ["deaf"]
-    deaf.clear()
-    assert site.publish().degraded == []
-    assert not site.publish().changed
-    assert calls == ["10.0.0.9:6083"] * 2
-
-
-def test_a_node_whose_web_server_refuses_keeps_what_it_had(site: Site) -> None:
-    site.publish()
-    (site.source / "index.php").write_text("second")
-    site.cluster.reload = "false"
-    result = site.publish()
-    assert site.states(result) == ["failed"] * 3
-    assert site.live() == {"first"}
-    assert result.degraded
-    site.cluster.reload = "true"
-    assert site.publish().changed
-    assert site.live() == {"second"}
 
 
 @pytest.fixture(autouse=True)

@@ -64,6 +64,7 @@ def test_everything_else_is_refused(
 ) -> None:
     monkeypatch.setattr(receive, "MEMORY", site.memory)
     monkeypatch.setattr(receive, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(os, "execv", lambda *command: pytest.fail(f"{command} was started"))
     code, result = answer(wish, {"path": site.path}, lambda: "{}")
     assert code == 1
     assert result["error"]

@@ -112,7 +112,9 @@ def test_holder_that_still_replicates_is_not_lifted() -> None:
 def test_server_without_a_notebook_never_writes() -> None:
     blank = server("db1", holder=None, epoch=None)
     assert decide(blank, [], LIFT).action is Action.NONE
-    assert decide(replace(blank, read_only=False), [], LIFT).action is Action.DROP
+    found = decide(replace(blank, read_only=False), [], LIFT)
+    assert found.action is Action.DROP
+    assert "no notebook" in found.reason
 
 
 def test_server_that_does_not_answer_is_nothing() -> None:

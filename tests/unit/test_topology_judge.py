@@ -81,6 +81,12 @@ def test_disagreement_at_one_epoch_leaves_no_primary() -> None:
     assert "the servers disagree about who is primary at epoch 1: db1, db2" in answer["problems"]
 
 
+def test_primary_whom_a_replica_contradicts_is_none() -> None:
+    answer = judge([primary(), replica(holder="db2")])
+    assert roles(answer) == {"db1": "primary", "db2": "replica"}
+    assert answer["primary"] is None
+
+
 def test_nobody_was_ever_chosen() -> None:
     blank = {"epoch": None, "holder": None, "holders": [], "data": []}
     answer = judge([server("db1", 1, **blank), server("db2", 2, **blank)])
@@ -130,6 +136,8 @@ def test_read_only_primary_is_a_problem() -> None:
         ("0-2-3", "0-1-5,0-2-3", []),
         # Written by a third server before the primary's own history begins.
         ("0-3-2", "0-1-5", []),
+        # By a third server as well, and later than anything that the primary has.
+        ("0-3-6", "0-1-5", ["0-3-6"]),
         ("1-2-1", "0-1-5", ["1-2-1"]),
         ("", "0-1-5", []),
     ],

@@ -9,18 +9,16 @@ import os
 import sys
 from typing import Any
 
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.publish import (
-    FailedError,
-    publish,
-    roll_back,
-)
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.publish import publish
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.result import Result
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.rollback import roll_back
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import (
     CONFIG,
     BadSettingError,
     from_mapping,
 )
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.store import Store
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import FailedError
 
 DONE, ERROR, REFUSED, DEGRADED = 0, 1, 2, 3
 

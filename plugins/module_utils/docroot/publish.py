@@ -1,20 +1,13 @@
-"""Publish and roll back: the order of things. What they consist of is in the files beside."""
+"""Publish: the order of things. What they consist of is in the files beside."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import time
-from collections import Counter
-from collections.abc import Iterator
 from functools import partial
 
-from ansible_collections.boring.lamp.plugins.module_utils.docroot import announce
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import BusyError, locked
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.guards import RefusedError, check_deletions
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest import Manifest, digest, identity
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import (
-    is_generation,
     new_generation,
     shown,
 )
@@ -38,28 +31,15 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.staging import
     unshare,
 )
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.store import Store
-
-
-class FailedError(Exception):
-    """Not enough nodes could do it: nobody switched."""
-
-    def __init__(self, reason: str, result: Result) -> None:
-        super().__init__(reason)
-        self.result = result
-
-
-@contextlib.contextmanager
-def session(settings: Settings, store: Store, check: bool) -> Iterator[None]:
-    """One run at a time. Check mode writes nothing, not even a lock."""
-    if check:
-        yield
-        return
-    try:
-        with locked(store.lock, settings.lock_wait):
-            store.load()
-            yield
-    except BusyError as error:
-        raise RefusedError(f"{error}; lock_wait={settings.lock_wait} seconds were waited for it") from None
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import (
+    FailedError,
+    behind,
+    decide,
+    finish,
+    name_states,
+    session,
+    switch,
+)
 
 
 def publish(settings: Settings, store: Store, *, check: bool = False, timer: bool = False) -> Result:
@@ -92,8 +72,8 @@ def _publish(settings: Settings, store: Store, result: Result, check: bool, time
     with reach(settings, result) as nodes:
         watch.lap("connect")
         if check:
-            result.changed = due or _media_due(nodes, media) or _behind(nodes, state.get("generation"))
-            _name_states(nodes, state.get("generation"))
+            result.changed = due or _media_due(nodes, media) or behind(nodes, state.get("generation"))
+            name_states(nodes, state.get("generation"))
             return
         if base is not None and not plan.changed:
             _refresh(store, base, code.manifest)
@@ -105,10 +85,10 @@ def _publish(settings: Settings, store: Store, result: Result, check: bool, time
             _catch_up(settings, store, nodes, code, base, plan, result)
         watch.lap("stage")
         if store.state.get("generation"):
-            _switch(settings, store, nodes, result)
+            switch(settings, store, nodes, result)
             watch.lap("switch")
         _drop_media(nodes, leftovers)
-        _finish(settings, store, nodes, result)
+        finish(settings, store, nodes, result)
         watch.lap("finish")
 
 
@@ -151,16 +131,6 @@ def _media_due(nodes: list[Node], media: dict[str, tuple[Tree, str]]) -> bool:
         if node.alive
         for path, (_tree, wanted) in media.items()
     )
-
-
-def _behind(nodes: list[Node], generation: str | None) -> bool:
-    return generation is not None and any(node.alive and node.current != generation for node in nodes)
-
-
-def _name_states(nodes: list[Node], generation: str | None) -> None:
-    for node in nodes:
-        if node.alive:
-            node.result.state = "current" if node.current and node.current == generation else "behind"
 
 
 def _refresh(store: Store, base: Manifest, seen: Manifest) -> None:
@@ -221,7 +191,7 @@ def _new_generation(settings: Settings, store: Store, nodes: list[Node], code: T
             f"{len(verified)} nodes are verified, fewer than min_ready={settings.min_ready}: nobody switches",
             result,
         )
-    _decide(settings, store, name, held=[], rolled_back=False, seen=None)
+    decide(settings, store, nodes, name, held=[], rolled_back=False, seen=None)
     result.changed = True
 
 
@@ -292,143 +262,3 @@ def _catch_up(
         seal(node, settings, name, tree)
 
     parallel(late, stage)
-
-
-def _decide(settings: Settings, store: Store, name: str, **more: object) -> None:
-    """From here on this generation is the one: whoever is killed now, the next run carries it to the end."""
-    old = store.state.get("generation")
-    store.save(
-        generation=name,
-        previous=old if old != name else store.state.get("previous"),
-        since=time.time(),
-        staged=None,
-        purge_due=[list(cache) for cache in settings.purge_targets],
-        **more,
-    )
-
-
-def _switch(settings: Settings, store: Store, nodes: list[Node], result: Result) -> None:
-    """Every node that has the expected generation shows it; the others hear what they should have."""
-    name, previous, since = (store.state.get(key) for key in ("generation", "previous", "since"))
-    result.generation, result.previous = name, previous
-    decision = {"generation": name, "previous": previous, "since": since}
-
-    def switch(node: Node) -> None:
-        if node.current == name:
-            if node.status.get("told") != decision:
-                node.link.ask("tell", **decision)
-            node.result.state, node.result.generation = "current", name
-        elif node.sealed or name in node.status["generations"]:
-            fresh = node.result.state == "staged"
-            node.link.ask("switch", **decision)
-            node.result.state, node.result.generation = "switched", name
-            node.result.caught_up = not fresh
-            result.changed = True
-        else:
-            node.link.ask("tell", **decision)
-            node.result.state = "behind"
-
-    parallel([node for node in nodes if node.result.state != "failed"], switch)
-    for node in nodes:
-        if node.result.state == "failed" and node.status:
-            with contextlib.suppress(Exception):
-                node.link.ask("tell", **decision)
-
-
-def _finish(settings: Settings, store: Store, nodes: list[Node], result: Result) -> None:
-    """Caches, notebook and pruning; what fails here is tried again by the next run."""
-    state = store.state
-    if state.get("purge_due"):
-        pending = [cache for cache in map(tuple, state["purge_due"]) if cache in settings.purge_targets]
-        failed = {cache: reason for cache in pending if (reason := announce.ban(*cache))}
-        result.degraded.extend(failed.values())
-        store.save(purge_due=[list(cache) for cache in failed])
-    if settings.notebook and state.get("generation"):
-        reason = announce.write_generation(
-            settings.notebook, state["generation"], state.get("previous"), state["since"]
-        )
-        if reason:
-            result.degraded.append(reason)
-    protect = [name for name in (state.get("generation"), state.get("previous")) if name]
-    crowded = [
-        node for node in nodes if node.sealed or len(node.status.get("generations", ())) > settings.keep
-    ]
-    parallel(crowded, lambda node: node.link.ask("prune", keep=settings.keep, protect=protect))
-    if result.changed:
-        known = {name for node in nodes for name in node.status.get("generations", ())}
-        store.prune({*known, *protect, (state.get("staged") or {}).get("generation")})
-    result.degraded.extend(
-        f"{name}: {target.state}, {target.error or 'it is not at the expected generation'}"
-        for name, target in sorted(result.targets.items())
-        if target.state in ("unreachable", "failed", "behind")
-    )
-
-
-def roll_back(
-    settings: Settings, store: Store, generation: str | None = None, *, check: bool = False
-) -> Result:
-    """Every node back to the previous generation, or to a named one."""
-    result = Result()
-    try:
-        with session(settings, store, check):
-            _roll_back(settings, store, generation, result, check)
-    except RefusedError as error:
-        result.refused_reason = str(error)
-    return result
-
-
-def _roll_back(settings: Settings, store: Store, generation: str | None, result: Result, check: bool) -> None:
-    watch = Stopwatch(result.durations)
-    state = store.state
-    if generation is not None and not is_generation(generation):
-        raise RefusedError(f"{generation!r} is no name of a generation")
-    with reach(settings, result) as nodes:
-        watch.lap("connect")
-        goal = generation or (
-            state.get("generation") if state.get("rolled_back") else _previous(state, nodes)
-        )
-        if not goal:
-            raise RefusedError("there is no previous generation to go back to")
-        result.generation, result.previous = state.get("generation"), state.get("previous")
-        able = [node for node in nodes if node.alive and goal in node.status["generations"]]
-        if len(able) < settings.min_ready:
-            raise RefusedError(
-                f"{len(able)} nodes have the generation {goal}, fewer than min_ready={settings.min_ready}"
-            )
-        if check:
-            result.changed = state.get("generation") != goal or _behind(nodes, goal)
-            _name_states(nodes, goal)
-            return
-        bad = state.get("generation")
-        if bad != goal:
-            _decide(settings, store, goal, rolled_back=True, held=_digests(store, bad))
-            result.changed = True
-        for node in able:
-            if node.current != goal:
-                node.result.state = "staged"
-        _switch(settings, store, nodes, result)
-        watch.lap("switch")
-        _finish(settings, store, nodes, result)
-        watch.lap("finish")
-        if bad != goal:
-            _hold_source(settings, store, bad)
-
-
-def _previous(state: dict, nodes: list[Node]) -> str | None:
-    """What the publisher remembers; a host that never published asks the nodes."""
-    if state.get("generation"):
-        return state.get("previous")
-    votes = Counter(node.status.get("previous") for node in nodes if node.status.get("previous"))
-    return votes.most_common(1)[0][0] if votes else None
-
-
-def _digests(store: Store, generation: str | None) -> list[str]:
-    bad = store.manifest(generation)
-    return [digest(bad, content=True)] if bad is not None else []
-
-
-def _hold_source(settings: Settings, store: Store, bad: str | None) -> None:
-    """The tree as it is now is what was rolled back, even if it differs a little from what was published."""
-    with contextlib.suppress(RefusedError, OSError):
-        now = read_code(settings, store.manifest(bad) or {})
-        store.save(held=[*store.state.get("held", []), digest(now.manifest, content=True)])

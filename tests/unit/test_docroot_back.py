@@ -1,0 +1,104 @@
+"""The way back, the timer, and who else must hear of a switch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from docroot_nodes import Site, make_site
+
+from ansible_collections.boring.lamp.plugins.module_utils.docroot import announce, switching
+
+
+@pytest.fixture
+def site(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return make_site(tmp_path, tmp_path_factory.mktemp("control"), monkeypatch)
+
+
+def test_the_timer_waits_for_quiet(site: Site) -> None:
+    first = site.publish(timer=True)
+    assert first.generation is None, "only the media"
+    assert site.publish(timer=True).generation
+    (site.source / "index.php").write_text("second")
+    assert not site.publish(timer=True).changed
+    (site.source / "index.php").write_text("third")
+    assert not site.publish(timer=True).changed
+    assert site.publish(timer=True).changed
+    assert site.live() == {"third"}
+
+
+def test_back_and_the_timer_leaves_it_there(site: Site) -> None:
+    first = site.publish()
+    (site.source / "index.php").write_text("bad")
+    bad = site.publish()
+    result = site.roll_back()
+    assert (result.changed, result.generation, result.previous) == (True, first.generation, bad.generation)
+    assert site.live() == {"first"}
+    assert not site.roll_back().changed
+    for _ in range(3):
+        assert not site.publish(timer=True).changed
+    (site.source / "index.php").write_text("good")
+    site.publish(timer=True)
+    assert site.publish(timer=True).changed
+    assert site.live() == {"good"}
+    assert site.roll_back(bad.generation).changed
+    assert site.live() == {"bad"}
+
+
+def test_the_later_decision_is_later_whatever_the_clock_says(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.publish()
+    before = site.cluster.root("one").remembered()["told"]["since"]
+    monkeypatch.setattr(switching.time, "time", lambda: 1_000_000_000.0)
+    (site.source / "index.php").write_text("second")
+    site.publish()
+    assert site.cluster.root("one").remembered()["told"]["since"] > before
+
+
+def test_back_to_what_nobody_has_is_refused(site: Site) -> None:
+    assert "no previous" in site.roll_back().refused_reason
+    site.publish()
+    assert "no previous" in site.roll_back().refused_reason
+    assert "0 nodes" in site.roll_back("20200101T000000Z-00000000").refused_reason
+    assert "no name" in site.roll_back("../x").refused_reason
+
+
+def test_caches_and_notebook_are_told_once_and_again_if_they_did_not_hear(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    deaf = [True]
+
+    def ban(address: str, port: int) -> str:
+        calls.append(f"{address}:{port}")
+        return "deaf" if deaf else ""
+
+    monkeypatch.setattr(announce, "ban", ban)
+    site.change(purge_targets=(("10.0.0.9", 6083),))
+    assert site.publish().degraded == ["deaf"]
+    deaf.clear()
+    assert site.publish().degraded == []
+    assert not site.publish().changed
+    assert calls == ["10.0.0.9:6083"] * 2
+
+
+def test_a_node_whose_web_server_refuses_keeps_what_it_had(site: Site) -> None:
+    site.publish()
+    (site.source / "index.php").write_text("second")
+    site.cluster.reload = "false"
+    result = site.publish()
+    assert site.states(result) == ["failed"] * 3
+    assert site.live() == {"first"}
+    assert result.degraded
+    site.cluster.reload = "true"
+    assert site.publish().changed
+    assert site.live() == {"second"}
+
+
+@pytest.fixture(autouse=True)
+def _run_as_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links belong to root on real nodes; without root the tests can't give them away."""
+    if os.getuid():
+        pytest.skip("needs root, as the receiver does")
