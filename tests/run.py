@@ -24,7 +24,7 @@ LAST_LINES = 80
 LINTERS = {
     "ruff": ["ruff", "check", "--quiet", "."],
     "yamllint": ["yamllint", "--strict", "."],
-    "ansible-lint": ["ansible-lint", "--offline", "--quiet"],
+    "ansible-lint": ["ansible-lint", "--offline", "-q"],
 }
 
 

@@ -16,7 +16,7 @@ def status_report(seen: Mapping[str, Any]) -> dict[str, Any]:
 
     seen: groups (part to hosts), reached (hosts that answered), authoritative (host or ""), topology (result
     of mysql_topology_info or {}), and for each of lb, varnish, app and redis what each host said (see the
-    row functions). Returns rows (node, part, state, details), problems (sentences), text (lines of the table).
+    row functions). Returns rows (node, part, state, details), problems (sentences), text (the table's lines).
     """
     rows: list[Row] = []
     problems: list[str] = []
