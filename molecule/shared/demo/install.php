@@ -20,4 +20,6 @@ wp_install(
     getenv('DEMO_PASSWORD'),
 );
 update_option('permalink_structure', '/%postname%/');
+// Makes this month's folder; otherwise the first job or upload would.
+wp_upload_dir();
 echo "installed\n";
