@@ -17,10 +17,10 @@ all:
     lamp_domain: shop.example.com
   children:
     lb: {hosts: {one: {ansible_host: 10.255.0.1}}}
-    app: {hosts: {one: , two: {ansible_host: 10.255.0.2}}}
-    authoritative: {hosts: {one: , two: }}
-    mysql: {hosts: {one: , two: }}
-    redis: {hosts: {one: }}
+    app: {hosts: {one: {}, two: {ansible_host: 10.255.0.2}}}
+    authoritative: {hosts: {one: {}, two: {}}}
+    mysql: {hosts: {one: {}, two: {}}}
+    redis: {hosts: {one: {}}}
 """
 
 
