@@ -34,7 +34,7 @@ setup: $(READY) ## Install the development tools into .venv
 
 .PHONY: demo
 demo: $(READY) ## Build the demo: eight hosts, a WordPress shop, https://localhost:8443
-	ansible-playbook -i .cache/lab/inventory -i $(INVENTORY) molecule/shared/create.yml
+	ansible-playbook -i $(INVENTORY) molecule/shared/create.yml
 	ansible-playbook -i $(INVENTORY) playbooks/site.yml
 	ansible-playbook -i $(INVENTORY) molecule/shared/demo/wordpress.yml
 	ansible-playbook -i $(INVENTORY) playbooks/status.yml

@@ -48,8 +48,9 @@ def test_sessions_are_shared(node: Node) -> None:
 
 
 def test_the_cache_works_and_nobody_outside_empties_it(node: Node) -> None:
-    first, second = (json.loads(browse(node, "/lamp-demo/cached.php?pair")) for _ in range(2))
-    assert first["number"] == second["number"]
+    # Each of the two caches fetches the page once.
+    numbers = {json.loads(browse(node, "/lamp-demo/cached.php?pair"))["number"] for _ in range(8)}
+    assert len(numbers) <= 2
     for method in ("PURGE", "BAN"):
         status = browse(node, "/lamp-demo/cached.php?pair", f"-X {method} -o /dev/null -w '%{{http_code}}'")
         assert status == "405"

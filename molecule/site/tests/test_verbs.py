@@ -18,10 +18,10 @@ CONTAINER = "lamp-site-"
 
 @pytest.fixture
 def without_app3() -> Iterator[None]:
-    """app3 is frozen: it takes connections and never answers, the worst way to be dead."""
-    subprocess.run(["docker", "pause", f"{CONTAINER}app3"], check=True, capture_output=True)
+    """app3 is dead, and has its power back after the test."""
+    subprocess.run(["docker", "kill", f"{CONTAINER}app3"], check=True, capture_output=True)
     yield
-    subprocess.run(["docker", "unpause", f"{CONTAINER}app3"], check=True, capture_output=True)
+    subprocess.run(["docker", "start", f"{CONTAINER}app3"], check=True, capture_output=True)
 
 
 def test_status_of_a_healthy_site(verb: Verb, tmp_path: Path) -> None:
