@@ -2,7 +2,8 @@
 """Run every check of this project; the last line is `N passed, N failed`.
 
 Nothing is registered here: linters read the tree, pytest finds tests, scenarios are the folders below
-molecule/ that hold a molecule.yml. Logs of scenarios lie in .cache/logs.
+molecule/ that hold a molecule.yml. As many checks run side by side as there are cores, at most four: each
+scenario has a network and containers of its own. Logs of scenarios lie in .cache/logs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -28,17 +32,15 @@ LINTERS = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Score:
     """How many checks passed and failed."""
 
-    passed: int = 0
-    failed: int = 0
+    passed: int
+    failed: int
 
-    def add(self, passed: int, failed: int) -> None:
-        """Count some more."""
-        self.passed += passed
-        self.failed += failed
+
+Check = Callable[[], Score]
 
 
 def main() -> int:
@@ -46,46 +48,54 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="lint, unit and consistency tests only")
     parser.add_argument("--scenario", help="only this scenario")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--jobs", type=int, default=min(cores, 4), help="how many side by side (%(default)s)")
     arguments = parser.parse_args()
-    LOGS.mkdir(parents=True, exist_ok=True)
-    score = Score()
     scenarios = find_scenarios()
-    if arguments.scenario:
-        if arguments.scenario not in scenarios:
-            print(f"No scenario {arguments.scenario!r}; there are: {', '.join(scenarios)}", file=sys.stderr)
-            return 2
-        scenarios = [arguments.scenario]
-    else:
-        for name, command in LINTERS.items():
-            run_linter(name, command, score)
-        run_pytest(["tests/unit", "tests/consistency"], score)
+    if arguments.scenario and arguments.scenario not in scenarios:
+        print(f"No scenario {arguments.scenario!r}; there are: {', '.join(scenarios)}", file=sys.stderr)
+        return 2
+    LOGS.mkdir(parents=True, exist_ok=True)
+    checks: list[Check] = []
+    scores: list[Score] = []
+    if not arguments.scenario:
+        checks += [partial(run_pytest, ["tests/unit", "tests/consistency"])]
+        checks += [partial(run_linter, name, command) for name, command in LINTERS.items()]
     if not arguments.quick:
-        installed = install_collection(score)
-        if not arguments.scenario:
-            run_pytest(["tests/package"], score)
-        for scenario in scenarios:
-            run_scenario(scenario, installed, score)
-    print(f"{score.passed} passed, {score.failed} failed")
-    return 0 if score.passed and not score.failed else 1
+        installed, score = install_collection()
+        scores.append(score)
+        chosen = [arguments.scenario] if arguments.scenario else scenarios
+        checks += [partial(run_scenario, name, installed) for name in chosen]
+    if not (arguments.quick or arguments.scenario):
+        checks.append(partial(run_pytest, ["tests/package"]))
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        scores += pool.map(lambda check: check(), checks)
+    passed, failed = (sum(getattr(score, kind) for score in scores) for kind in ("passed", "failed"))
+    print(f"{passed} passed, {failed} failed")
+    return 0 if passed and not failed else 1
 
 
 def find_scenarios() -> list[str]:
-    """Names of all scenarios, `site` first: it finds out soonest when something basic is wrong."""
-    names = sorted(path.parent.name for path in PROJECT.glob("molecule/*/molecule.yml"))
-    return sorted(names, key=lambda name: name != "site")
+    """Names of all scenarios, those of the whole house first: a long one at the end would run alone."""
+    found = sorted(path.parent for path in PROJECT.glob("molecule/*/molecule.yml"))
+    return [path.name for path in sorted(found, key=lambda path: not converges_everything(path))]
 
 
-def run_linter(name: str, command: list[str], score: Score) -> None:
+def converges_everything(scenario: Path) -> bool:
+    """Does it run site.yml, and not a single role?"""
+    return "boring.lamp.site" in (scenario / "converge.yml").read_text(encoding="utf-8")
+
+
+def run_linter(name: str, command: list[str]) -> Score:
     """One linter over the tree counts as one check."""
     started = time.monotonic()
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-    report(name, done.returncode == 0, started)
-    if done.returncode != 0:
-        print(done.stdout[-6000:], done.stderr[-3000:], sep="\n")
-    score.add(int(done.returncode == 0), int(done.returncode != 0))
+    evidence = "" if done.returncode == 0 else f"{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
+    report(name, done.returncode == 0, started, evidence)
+    return Score(int(done.returncode == 0), int(done.returncode != 0))
 
 
-def run_pytest(folders: list[str], score: Score) -> None:
+def run_pytest(folders: list[str]) -> Score:
     """Each test counts; a pytest that dies without counting is one failure."""
     present = [folder for folder in folders if (PROJECT / folder).is_dir()]
     started = time.monotonic()
@@ -97,11 +107,12 @@ def run_pytest(folders: list[str], score: Score) -> None:
         check=False,
     )
     passed, failed = count_pytest(done.stdout)
+    evidence = ""
     if done.returncode != 0:
         failed = max(failed, 1)
-        print(done.stdout[-12000:], done.stderr[-2000:], sep="\n")
-    report(f"pytest {' '.join(present)} ({passed} tests)", done.returncode == 0, started)
-    score.add(passed, failed)
+        evidence = f"{done.stdout[-12000:]}\n{done.stderr[-2000:]}"
+    report(f"pytest {' '.join(present)} ({passed} tests)", done.returncode == 0, started, evidence)
+    return Score(passed, failed)
 
 
 def count_pytest(output: str) -> tuple[int, int]:
@@ -114,7 +125,7 @@ def count_pytest(output: str) -> tuple[int, int]:
     return passed, failed
 
 
-def install_collection(score: Score) -> Path:
+def install_collection() -> tuple[Path, Score]:
     """Build the tarball and install it: scenarios run against what users get, not against the tree."""
     started = time.monotonic()
     installed = CACHE / "installed"
@@ -135,14 +146,12 @@ def install_collection(score: Score) -> Path:
         text=True,
         check=False,
     )
-    report("the tarball installs", done.returncode == 0, started)
-    if done.returncode != 0:
-        print(done.stdout[-3000:], done.stderr[-3000:], sep="\n")
-    score.add(int(done.returncode == 0), int(done.returncode != 0))
-    return installed
+    evidence = "" if done.returncode == 0 else f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    report("the tarball installs", done.returncode == 0, started, evidence)
+    return installed, Score(int(done.returncode == 0), int(done.returncode != 0))
 
 
-def run_scenario(name: str, installed: Path, score: Score) -> None:
+def run_scenario(name: str, installed: Path) -> Score:
     """One scenario from blank hosts to none; its sequence counts as one check, each of its tests as well."""
     started = time.monotonic()
     log = LOGS / f"{name}.log"
@@ -159,16 +168,18 @@ def run_scenario(name: str, installed: Path, score: Score) -> None:
         )
     output = log.read_text(encoding="utf-8", errors="replace")
     passed, failed = count_pytest(output)
-    report(f"scenario {name} ({passed} tests)", done.returncode == 0, started)
-    if done.returncode != 0:
-        print("\n".join(output.splitlines()[-LAST_LINES:]))
+    evidence = "" if done.returncode == 0 else "\n".join(output.splitlines()[-LAST_LINES:])
+    report(f"scenario {name} ({passed} tests)", done.returncode == 0, started, evidence)
     sequence_failed = done.returncode != 0 and not failed
-    score.add(passed + int(done.returncode == 0), failed + int(sequence_failed))
+    return Score(passed + int(done.returncode == 0), failed + int(sequence_failed))
 
 
-def report(what: str, good: bool, started: float) -> None:
+def report(what: str, good: bool, started: float, evidence: str = "") -> None:
     """One line as soon as a check is over; the seconds are for people, no test looks at them."""
-    print(f"{'ok    ' if good else 'FAILED'} {what} [{time.monotonic() - started:.0f} s]", flush=True)
+    line = f"{'ok    ' if good else 'FAILED'} {what} [{time.monotonic() - started:.0f} s]"
+    # One write, so that checks side by side do not mix their lines.
+    sys.stdout.write("\n".join(filter(None, [line, evidence])) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 """Bring up what the lab's hosts stand on: engine, base image, SSH key, and what Ansible must know of them.
 
 `lab.py up` writes .cache/lab/lab.json (image and start options) and .cache/lab/inventory/connection.yml
-(how to log in); create.yml, destroy.yml and the demo read them. Nothing is done twice.
+(how to log in); create.yml, destroy.yml and the demo read them. Nothing is done twice, and two at once take turns.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import subprocess
@@ -27,8 +28,11 @@ def main() -> int:
     parser.add_argument("command", choices=["up"])
     parser.add_argument("--suite", default=os.environ.get("LAMP_SUITE", "bookworm"))
     arguments = parser.parse_args()
+    LAB.mkdir(parents=True, exist_ok=True)
     try:
-        changed = up(arguments.suite)
+        with (LAB / "lock").open("w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            changed = up(arguments.suite)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
@@ -38,7 +42,6 @@ def main() -> int:
 
 def up(suite: str) -> bool:
     """Returns whether anything had to be made."""
-    LAB.mkdir(parents=True, exist_ok=True)
     made = [ensure_key(LAB / "id_ed25519"), ensure_engine(LAB / "dockerd.log")]
     image, built = ensure_image(suite, LAB / "id_ed25519.pub")
     facts = LAB / "lab.json"
