@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,9 @@ from testinfra.host import Host
 PROJECT = Path(__file__).resolve().parents[1]
 DEMO = PROJECT / "inventories" / "demo"
 JOURNAL_LINES = 40
+PLAYBOOK_SECONDS = 600
+# What a person would see on a terminal without colours.
+PLAIN = {"ANSIBLE_NOCOLOR": "true", "ANSIBLE_FORCE_COLOR": "false", "NO_COLOR": "1"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,6 +75,26 @@ def node() -> Callable[[str], Host]:
 def address() -> Callable[[str], str]:
     """`address("app2")` is that host's address."""
     return lambda name: addresses()[name]
+
+
+@pytest.fixture(scope="session")
+def ansible_playbook() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`ansible_playbook("--check", "play.yml")`: how it ended, with everything that it said in stdout."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["ansible-playbook", *map(str, arguments)],
+            cwd=os.environ["MOLECULE_SCENARIO_DIRECTORY"],
+            env=os.environ | PLAIN,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PLAYBOOK_SECONDS,
+            check=False,
+        )
+
+    return run
 
 
 @pytest.hookimpl(wrapper=True)

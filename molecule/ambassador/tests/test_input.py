@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+Refusal = Callable[[dict[str, Any]], str]
 
 WRONG_SERVICES = [
     {"name": "nobody", "listen": [{"socket": "/run/lamp/nobody.sock"}], "servers": []},
@@ -58,56 +63,48 @@ COMPLAINTS = (
 )
 
 
-def refusal(directory: Path, variables: dict[str, Any]) -> str:
+@pytest.fixture
+def refusal(tmp_path: Path, ansible_playbook: Callable[..., subprocess.CompletedProcess[str]]) -> Refusal:
     """What the role says to these variables. In check mode, in case that it has nothing to say."""
-    play = [
-        {
-            "hosts": "node1",
-            "gather_facts": False,
-            "roles": [{"role": "boring.lamp.ambassador", "vars": variables}],
-        }
-    ]
-    playbook = directory / "wrong.yml"
-    playbook.write_text(json.dumps(play))
-    environment = {name: value for name, value in os.environ.items() if name != "ANSIBLE_FORCE_COLOR"}
-    result = subprocess.run(
-        ["ansible-playbook", "--check", str(playbook)],
-        env=environment | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert result.returncode != 0, result.stdout
-    assert "Install |" not in result.stdout
-    return result.stdout + result.stderr
+
+    def run(variables: dict[str, Any]) -> str:
+        role = {"role": "boring.lamp.ambassador", "vars": variables}
+        playbook = tmp_path / "wrong.yml"
+        playbook.write_text(json.dumps([{"hosts": "node1", "gather_facts": False, "roles": [role]}]))
+        result = ansible_playbook("--check", playbook)
+        assert result.returncode != 0, result.stdout
+        assert "Install |" not in result.stdout
+        # Messages are folded to the width of a screen.
+        return " ".join(result.stdout.split())
+
+    return run
 
 
-def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
+def test_everything_that_is_wrong_is_named_at_once(refusal: Refusal) -> None:
     variables = {
         "ambassador_services": WRONG_SERVICES,
         "ambassador_endpoints": WRONG_ENDPOINTS,
         "ambassador_wait": "soon",
     }
-    said = refusal(tmp_path, variables)
+    said = refusal(variables)
     assert [complaint for complaint in COMPLAINTS if complaint not in said] == []
 
 
-def test_unknown_check_is_refused(tmp_path: Path) -> None:
+def test_unknown_check_is_refused(refusal: Refusal) -> None:
     service = {
         "name": "mail",
         "listen": [{"socket": "/run/lamp/mail.sock"}],
         "servers": [{"name": "mx1", "address": "10.0.0.11", "port": 25}],
         "check": {"type": "smtp"},
     }
-    said = refusal(tmp_path, {"ambassador_services": [service]})
+    said = refusal({"ambassador_services": [service]})
     assert "smtp" in said
     assert "redis-master" in said
 
 
-def test_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
+def test_key_of_another_certificate_is_refused(refusal: Refusal) -> None:
     pki = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "pki"
     said = refusal(
-        tmp_path,
         {
             "ambassador_endpoints": [
                 {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import tarfile
@@ -16,7 +15,8 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
-SCENARIO = Path(__file__).resolve().parents[1]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
 ADDRESSES = {"node1": "172.30.13.11", "node2": "172.30.13.12"}
 GENERATIONS = "/srv/lamp/site/generations"
 CURRENT = "/srv/lamp/site/current"
@@ -102,25 +102,11 @@ def publish(node: Callable[[str], Host]) -> Callable[[str, str], None]:
 
 
 @pytest.fixture(scope="session")
-def run_role() -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_role(ansible_playbook: Run) -> Run:
     """`run_role("node1", app_port=1)`: the converge playbook on one node with these variables changed."""
 
     def run(host: str, *options: str, **variables: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [
-                "ansible-playbook",
-                f"--limit={host}",
-                f"--extra-vars={json.dumps(variables)}",
-                *options,
-                "converge.yml",
-            ],
-            cwd=SCENARIO,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=180,
-            env=os.environ
-            | {"ANSIBLE_NOCOLOR": "true", "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_PIPELINING": "true"},
-        )
+        changed = f"--extra-vars={json.dumps(variables)}"
+        return ansible_playbook(f"--limit={host}", changed, *options, "converge.yml")
 
     return run

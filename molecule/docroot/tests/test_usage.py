@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,27 +12,19 @@ import pytest
 from testinfra.host import Host
 
 SCENARIO = Path(__file__).resolve().parents[1]
-SETTINGS = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_HOST_KEY_CHECKING": "false"}
-PIPELINING = {"ANSIBLE_PIPELINING": "true", "ANSIBLE_NOCOLOR": "true", "ANSIBLE_FORCE_COLOR": "false"}
 SYNC = "boring.lamp.docroot_sync"
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def play(
+    tmp_path: Path, ansible_playbook: Callable[..., subprocess.CompletedProcess[str]]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a playbook, given as data, on the scenario's hosts."""
 
     def run(plays: list[dict[str, Any]], *options: str) -> subprocess.CompletedProcess[str]:
         path = tmp_path / "play.yml"
         path.write_text(json.dumps(plays))
-        return subprocess.run(
-            ["ansible-playbook", *options, str(path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            env=os.environ | SETTINGS | PIPELINING,
-            check=False,
-        )
+        return ansible_playbook(*options, path)
 
     return run
 

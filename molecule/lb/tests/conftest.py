@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 from testinfra.host import Host
 
-SCENARIO = Path(__file__).resolve().parents[1]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @dataclass
@@ -98,14 +96,11 @@ def ask_often(edge: Host) -> Callable[..., list[tuple[str, ...]]]:
 
 
 @pytest.fixture(scope="session")
-def converge() -> Callable[..., subprocess.CompletedProcess[str]]:
+def converge(ansible_playbook: Run) -> Run:
     """Runs the scenario's playbook with other values: `converge(lb_domain="…")`."""
 
     def run(*options: str, **values: Any) -> subprocess.CompletedProcess[str]:
-        command = ["ansible-playbook", str(SCENARIO / "converge.yml"), *options, "-e", json.dumps(values)]
-        environment = os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        result = subprocess.run(command, **streams, text=True, timeout=180, env=environment)
+        result = ansible_playbook("converge.yml", *options, "-e", json.dumps(values))
         # Messages are folded to the width of a screen.
         result.stdout = " ".join(result.stdout.split())
         return result

@@ -1,20 +1,16 @@
-"""SQL on a host, the guard's answers, patience, playbook runs."""
+"""SQL on a host, the guard's answers, patience."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from testinfra.host import Host
 
-SCENARIO = Path(__file__).resolve().parents[1]
-PROJECT = SCENARIO.parents[1]
+Play = Callable[..., subprocess.CompletedProcess[str]]
 CLIENT = "mariadb --no-defaults --default-character-set=utf8mb4 --batch --skip-column-names"
 ROOT = f"{CLIENT} --socket=/run/mysqld/lamp.sock"
 APP_PASSWORD = "a password with a ' and a \\"
@@ -68,27 +64,3 @@ def writable(host: Host) -> bool:
 def replicating(host: Host) -> bool:
     """Whether the guard calls it a fresh replica."""
     return code(host, "/replica") == "200"
-
-
-def play(playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run one of the scenario's playbooks against the scenario's hosts."""
-    environment = {
-        "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / ".cache/collections"),
-        **os.environ,
-        "ANSIBLE_NOCOLOR": "1",
-    }
-    return subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            f"--inventory={SCENARIO}/inventory",
-            f"--inventory={PROJECT}/.cache/lab/inventory",
-            str(SCENARIO / playbook),
-            *arguments,
-        ],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-        check=False,
-    )

@@ -6,9 +6,9 @@ from pair import (
     APP_PASSWORD,
     CLIENT,
     ROOT,
+    Play,
     app_sql,
     code,
-    play,
     replicating,
     sql,
     status,
@@ -91,10 +91,12 @@ def test_second_writer_is_taken_back(db1: Host, db2: Host) -> None:
     until(lambda: writable(db1))
 
 
-def test_dead_replica_stops_no_writer_but_a_restarted_primary_asks_it(db1: Host, db2: Host) -> None:
+def test_dead_replica_stops_no_writer_but_a_restarted_primary_asks_it(
+    db1: Host, db2: Host, ansible_playbook: Play
+) -> None:
     if sql(db1, "SELECT @@rpl_semi_sync_master_wait_no_slave") == "1":
         # The last test of an earlier run left it lossless.
-        run = play("converge.yml", "--limit=db1")
+        run = ansible_playbook("converge.yml", "--limit=db1")
         assert run.returncode == 0, run.stdout
     sql(db1, "CREATE TABLE IF NOT EXISTS shop.cart (id INT)")
     db2.check_output("systemctl stop mariadb")
@@ -111,11 +113,13 @@ def test_dead_replica_stops_no_writer_but_a_restarted_primary_asks_it(db1: Host,
     until(lambda: replicating(db2))
 
 
-def test_role_restarts_a_primary_without_its_replica_and_lossless_waits(db1: Host, db2: Host) -> None:
+def test_role_restarts_a_primary_without_its_replica_and_lossless_waits(
+    db1: Host, db2: Host, ansible_playbook: Play
+) -> None:
     sql(db1, "CREATE TABLE IF NOT EXISTS shop.cart (id INT)")
     db2.check_output("systemctl stop mariadb")
     try:
-        run = play("converge.yml", "--limit=db1", "--extra-vars=mysql_durability=lossless")
+        run = ansible_playbook("converge.yml", "--limit=db1", "--extra-vars=mysql_durability=lossless")
         assert run.returncode == 0, run.stdout
         assert writable(db1)
         # Not acknowledged, however long the client waits.

@@ -2,7 +2,8 @@
 """Bring up what the lab's hosts stand on: engine, base image, SSH key, and what Ansible must know of them.
 
 `lab.py up` writes .cache/lab/lab.json (image and start options) and .cache/lab/inventory/connection.yml
-(how to log in); create.yml, destroy.yml and the demo read them. Nothing is done twice, and two at once take turns.
+(how to log in); create.yml, destroy.yml and the demo read them. Nothing is done twice; two runs at once
+take turns.
 """
 
 from __future__ import annotations

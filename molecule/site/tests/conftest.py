@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,20 +12,12 @@ from house import DOMAIN, PROJECT, SCENARIO, SECRETS, Run
 
 
 @pytest.fixture(scope="session")
-def verb() -> Callable[..., Run]:
+def verb(ansible_playbook: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., Run]:
     """`verb("status", "-e", "x=y")` runs boring.lamp.status on the scenario's hosts."""
 
     def run(name: str, *arguments: str) -> Run:
-        command = ["ansible-playbook", "-i", "inventories/demo", "-e", f"@{SCENARIO}/lab.yml"]
-        done = subprocess.run(
-            [*command, f"boring.lamp.{name}", *arguments],
-            cwd=PROJECT,
-            env={**os.environ, "ANSIBLE_FORCE_COLOR": "false", "NO_COLOR": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        inventory = ("-i", PROJECT / "inventories/demo", "-e", f"@{SCENARIO}/lab.yml")
+        done = ansible_playbook(*inventory, f"boring.lamp.{name}", *arguments)
         return Run(done.returncode, done.stdout)
 
     return run
