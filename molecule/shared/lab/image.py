@@ -30,7 +30,8 @@ PACKAGES = [
     "less",
 ]
 
-# Runs in the root of the new system ($1). Host keys and the machine id must differ from host to host,
+# Runs in the root of the new system ($1), with the public key ($2) and bytecode.py ($3).
+# Host keys and the machine id must differ from host to host,
 # so they are made at the first start, as cloud images do it.
 FINISH = r"""set -eu
 root=$1
@@ -38,6 +39,9 @@ mkdir -p "$root/root/.ssh" "$root/etc/systemd/system/ssh.service.d"
 chmod 0700 "$root/root/.ssh"
 cp "$2" "$root/root/.ssh/authorized_keys"
 chmod 0600 "$root/root/.ssh/authorized_keys"
+cp "$3" "$root/usr/lib/python3/dist-packages/lamp_lab_bytecode.py"
+echo 'import lamp_lab_bytecode' > "$root/usr/lib/python3/dist-packages/lamp_lab_bytecode.pth"
+mkdir -p -m 0700 "$root/var/cache/lamp-lab"
 rm -f "$root"/etc/ssh/ssh_host_*_key "$root"/etc/ssh/ssh_host_*_key.pub
 printf '[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n' \
   > "$root/etc/systemd/system/ssh.service.d/host-keys.conf"
@@ -51,11 +55,13 @@ for unit in systemd-resolved systemd-timesyncd getty.target console-getty system
   ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
 """
+BYTECODE = Path(__file__).with_name("bytecode.py")
 
 
 def recipe_tag(suite: str, public_key: str) -> str:
     """The image's name: a change of suite, packages, key, sources or finishing touches gives a new one."""
-    parts = [suite, *PACKAGES, FINISH, public_key, machine_apt_settings(), str(machine_archive())]
+    recipe = [FINISH, BYTECODE.read_text(encoding="utf-8"), public_key]
+    parts = [suite, *PACKAGES, *recipe, machine_apt_settings(), str(machine_archive())]
     return f"lamp-lab:{suite}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:12]}"
 
 
@@ -109,7 +115,7 @@ def build_from_archive(suite: str, tag: str, public_key_file: Path) -> None:
             # A server that has been updated once knows its packages: keep apt's lists.
             "--skip=cleanup/apt/lists",
             f'--setup-hook=mkdir -p "$1/etc/apt/apt.conf.d" && cp {settings} "$1/etc/apt/apt.conf.d/99lab"',
-            f'--customize-hook=sh {finish} "$1" {public_key_file}',
+            f'--customize-hook=sh {finish} "$1" {public_key_file} {BYTECODE}',
             suite,
             str(tarball),
             "-",
@@ -123,12 +129,13 @@ def build_from_registry(suite: str, tag: str, public_key_file: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="lamp-lab-") as scratch:
         Path(scratch, "finish.sh").write_text(FINISH, encoding="utf-8")
         shutil.copy(public_key_file, Path(scratch, "key.pub"))
+        shutil.copy(BYTECODE, scratch)
         Path(scratch, "Dockerfile").write_text(
             f"FROM debian:{suite}\n"
-            "COPY finish.sh key.pub /tmp/lab/\n"
+            "COPY finish.sh key.pub bytecode.py /tmp/lab/\n"
             "RUN apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install --yes "
             f"--no-install-recommends {' '.join(PACKAGES)}"
-            ' && sh /tmp/lab/finish.sh "" /tmp/lab/key.pub && rm -rf /tmp/lab\n',
+            ' && sh /tmp/lab/finish.sh "" /tmp/lab/key.pub /tmp/lab/bytecode.py && rm -rf /tmp/lab\n',
             encoding="utf-8",
         )
         run(["docker", "build", "-q", "-t", tag, scratch])
