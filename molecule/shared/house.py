@@ -1,9 +1,12 @@
-"""Names of the house under test, and how a playbook ended."""
+"""Names of the house under test, patience, and how a playbook ended."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +14,20 @@ PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 SECRETS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "secrets")
 DOMAIN = "shop.example.com"
+PREVIEW = "preview.example.com"
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+
+
+def eventually(check: Callable[[], bool], seconds: float = 60) -> bool:
+    """Does it become true within that time?"""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        # A machine that is just starting refuses connections, those of testinfra with a RuntimeError.
+        with contextlib.suppress(OSError, RuntimeError):
+            if check():
+                return True
+        time.sleep(1)
+    return False
 
 
 @dataclass(frozen=True)

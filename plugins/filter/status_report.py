@@ -19,7 +19,12 @@ options:
       - What was seen. C(groups) maps each part to its hosts, C(reached) lists the hosts that answered,
         C(authoritative) is a host, C(topology) is the result of M(boring.lamp.mysql_topology_info).
       - C(lb), C(varnish) and C(redis) hold for each host C(answers) and C(details).
-      - C(app) holds for each host C(ready), C(reasons), C(generation), C(publisher) and C(jobs).
+      - C(app) holds for each host C(ready), C(reasons), C(generation), C(publisher) and C(jobs), and where
+        they are known C(staged) and C(free).
+      - C(progress), where a copy of the docroot runs, holds for each node that receives it C(files),
+        C(files_total), C(bytes), C(bytes_total), C(rate), C(seconds_left) and C(updated). C(now) is the time
+        with which the last one is compared.
+      - C(least_free) is the part of a file system, in per cent, below which a node has too little space (5).
     type: dict
     required: true
 """

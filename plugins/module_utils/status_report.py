@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 PARTS = ("lb", "varnish", "app", "mysql", "redis")
+LEAST_FREE = 5  # per cent, where nobody says otherwise
+SILENCE = 30  # seconds after which a running copy's last word is called old
 Row = tuple[str, str, str, str]
 
 
@@ -15,8 +17,9 @@ def status_report(seen: Mapping[str, Any]) -> dict[str, Any]:
     """What `status` shows.
 
     seen: groups (part to hosts), reached (hosts that answered), authoritative (host or ""), topology (result
-    of mysql_topology_info or {}), and for each of lb, varnish, app and redis what each host said (see the
-    row functions). Returns rows (node, part, state, details), problems (sentences), text (the table's lines).
+    of mysql_topology_info or {}), for each of lb, varnish, app and redis what each host said (see the row
+    functions), where a copy of the docroot runs progress and now (see copying), and least_free (per cent).
+    Returns rows (node, part, state, details), problems (sentences), text (the table's lines).
     """
     rows: list[Row] = []
     problems: list[str] = []
@@ -43,12 +46,18 @@ def answering_row(part: str, host: str, seen: Mapping[str, Any]) -> tuple[Row, l
 
 
 def app_row(host: str, seen: Mapping[str, Any]) -> tuple[Row, list[str]]:
-    """An app node: {"ready": bool, "reasons": str, "generation": str, "publisher": bool, "jobs": [str]}."""
+    """An app node: {"ready": bool, "reasons": str, "generation": str, "publisher": bool, "jobs": [str]}.
+
+    Also, where they are known, "staged" (a generation) and "free" (with bytes_percent and inodes_percent).
+    """
     said = seen["app"].get(host) or {}
     details = [f"generation {said['generation']}" if said.get("generation") else "no generation yet"]
+    if said.get("staged"):
+        details.append(f"{said['staged']} is staged")
+    details.extend(copying(host, seen))
     if host == seen["authoritative"]:
         details.append("admin and jobs live here")
-    problems = []
+    problems = space_problems(host, said.get("free") or {}, seen.get("least_free", LEAST_FREE))
     if not said.get("ready"):
         reasons = " ".join(str(said.get("reasons") or "it does not answer").split())
         details.append(reasons)
@@ -59,6 +68,42 @@ def app_row(host: str, seen: Mapping[str, Any]) -> tuple[Row, list[str]]:
         word = "publishes and is not" if said.get("publisher") else "does not publish and is"
         problems.append(f"{host} {word} the authoritative node.")
     return (host, "app", "ready" if said.get("ready") else "NOT READY", "; ".join(details)), problems
+
+
+def space_problems(host: str, free: Mapping[str, Any], least: float) -> list[str]:
+    """A file system that is nearly full: the next generation may not fit."""
+    kinds = {"bytes_percent": "space", "inodes_percent": "inodes"}
+    return [
+        f"{host} has {free[key]:.0f} % of the {kind} left where the generations are."
+        for key, kind in kinds.items()
+        if free.get(key) is not None and free[key] < least
+    ]
+
+
+def copying(host: str, seen: Mapping[str, Any]) -> list[str]:
+    """How far the copy to this node is; nothing where none runs."""
+    copy = (seen.get("progress") or {}).get(host)
+    if not copy:
+        return []
+    parts = [f"receives {copy.get('files', 0)} of {copy.get('files_total', 0)} files"]
+    parts.append(f"{amount(copy.get('bytes'))} of {amount(copy.get('bytes_total'))}")
+    parts.append(f"{amount(copy.get('rate'))}/s")
+    if copy.get("seconds_left") is not None:
+        parts.append(f"{copy['seconds_left']:.0f} s left")
+    silent = float(seen.get("now") or 0) - float(copy.get("updated") or 0)
+    if copy.get("updated") and silent > SILENCE:
+        parts.append(f"said {silent:.0f} s ago")
+    return [", ".join(parts)]
+
+
+def amount(number: float | None) -> str:
+    """Bytes for people."""
+    value = float(number or 0)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
 
 
 def mysql_row(host: str, seen: Mapping[str, Any]) -> tuple[Row, list[str]]:

@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: boring.lamp contributors
 description:
   - Puts the engine of M(boring.lamp.docroot_sync) onto a host, so that it works there without Ansible,
-    with the commands C(lamp-publish), C(lamp-receive) and C(lamp-docroot-watch).
+    with the commands C(lamp-publish), C(lamp-receive), C(lamp-docroot) and C(lamp-docroot-watch).
   - All files are compared and written in one round trip. Files of an older version that are no longer part of
     the engine are removed.
   - The role C(docroot) uses it; nothing else needs it.
@@ -53,62 +53,74 @@ import compileall
 import os
 import stat
 from pathlib import Path
+from types import ModuleType
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.boring.lamp.plugins.module_utils.docroot import (
-    announce,
-    cli,
-    excludes,
-    generations,
-    guards,
-    manifest,
-    names,
-    nodes,
-    plan,
-    publish,
-    receive,
-    result,
-    rollback,
-    scan,
-    settings,
-    source,
-    staging,
-    store,
-    switching,
-    transport,
-    watch,
-)
-from ansible_collections.boring.lamp.plugins.module_utils.docroot import (
-    files as file_helpers,
-)
+# Ansible packs only what is imported by name. What is imported here is what gets installed.
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.announce
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.apply
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.arrivals
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.attributes
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.authority
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.channel
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.checks
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.cli
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.contents
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.differ
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.dress
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.exchange
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.excludes
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.fence
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.files
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.guards
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.history
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.inside
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.live
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.make
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.media
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.names
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.node_cli
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.nodes
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.options
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.plan
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.preview
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.progress
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.publish
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.receive
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.recycle
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.repair
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.result
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.rollback
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.root
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.scan
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.session
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.settings
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.source
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.space
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.staging
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.store
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.supply
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.switching
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.transport
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.verify
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.watch
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.work
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.workers
 
-PARTS = (
-    announce,
-    cli,
-    excludes,
-    file_helpers,
-    generations,
-    guards,
-    manifest,
-    names,
-    nodes,
-    plan,
-    publish,
-    receive,
-    result,
-    rollback,
-    scan,
-    settings,
-    source,
-    staging,
-    store,
-    switching,
-    transport,
-    watch,
-)
 PACKAGE = "ansible_collections/boring/lamp/plugins/module_utils/docroot"
-COMMANDS = {"lamp-publish": "cli", "lamp-receive": "receive", "lamp-docroot-watch": "watch"}
+PARTS = tuple(
+    part
+    for part in vars(ansible_collections.boring.lamp.plugins.module_utils.docroot).values()
+    if isinstance(part, ModuleType)
+)
+COMMANDS = {
+    "lamp-publish": "cli",
+    "lamp-receive": "receive",
+    "lamp-docroot": "node_cli",
+    "lamp-docroot-watch": "watch",
+}
 # Isolated: nothing of the caller's environment or directory decides what is imported.
 COMMAND = """#!/usr/bin/python3 -I
 import sys
@@ -127,9 +139,8 @@ def wanted(path: Path, commands: Path) -> dict[Path, tuple[bytes, int]]:
     # A regular package at the top is found before any other ansible_collections on the host.
     out = {path / "ansible_collections" / "__init__.py": (b"", 0o644)}
     for part in PARTS:
-        code = part.__loader__.get_source(part.__name__)
         name = part.__name__.rpartition(".")[2]
-        out[path / PACKAGE / f"{name}.py"] = (code.encode("utf-8"), 0o644)
+        out[path / PACKAGE / f"{name}.py"] = (part.__loader__.get_data(part.__file__), 0o644)
     for command, name in COMMANDS.items():
         text = COMMAND.format(path=str(path), package=PACKAGE.replace("/", "."), part=name)
         out[commands / command] = (text.encode("utf-8"), 0o755)

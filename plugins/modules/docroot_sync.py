@@ -54,6 +54,14 @@ options:
         description: The restricted account on the node.
         type: str
         default: lamp-docroot
+  publisher:
+    description: The name of this host in the cluster. Default is its host name.
+    type: str
+  epoch:
+    description:
+      - The number of this publisher. A node that knows a higher one refuses this host, and so does one that
+        knows another publisher with the same. With O(notebook) the number in there counts.
+    type: int
   keep:
     description:
       - How many generations stay on each node; at least 3. The current and the previous one always stay.
@@ -76,12 +84,43 @@ options:
         again.
     type: list
     elements: str
+  delete_grace:
+    description: Seconds that a file which was deleted from one of the O(shared_paths) stays on the nodes.
+    type: int
+  acls:
+    description: Publish access control lists as well.
+    type: bool
+  xattrs:
+    description: Publish extended attributes as well.
+    type: bool
   min_files:
     description: A source with fewer files is refused.
     type: int
   sentinel:
     description: A path below O(src) that must exist, or nothing is published.
     type: str
+  require_mount:
+    description: Where something must be mounted, or nothing is published.
+    type: path
+  validate:
+    description:
+      - Commands that look at added and updated files of the code before anything is sent, in check mode too.
+        They run without a shell in O(src). One that ends with an error stops the publication.
+    type: list
+    elements: dict
+    suboptions:
+      command:
+        description: The command. The names of the files are appended.
+        type: str
+        required: true
+      pattern:
+        description: For which files, in the form of O(excludes).
+        type: str
+        default: "*"
+      each:
+        description: Once for every file. Otherwise for many files at once.
+        type: bool
+        default: true
   max_delete_percent:
     description: A source that lacks more than this part of the published files is refused.
     type: int
@@ -90,6 +129,18 @@ options:
     type: bool
   min_ready:
     description: With fewer verified nodes than this nobody switches.
+    type: int
+  min_free_percent:
+    description: Nothing is published if a node would have less space or fewer inodes left than this.
+    type: int
+  verify:
+    description:
+      - What a node compares before a generation may go live. V(delta) compares names, attributes and contents
+        of everything that changed, V(full) also everything else without contents, V(none) nothing.
+    type: str
+    choices: [delta, full, none]
+  parallel:
+    description: How many nodes are worked on at the same time; V(0) for all.
     type: int
   ssh_key:
     description: The private key for the restricted accounts.
@@ -101,7 +152,7 @@ options:
     description: Seconds until a node that does not answer is left out.
     type: int
   timeout:
-    description: Seconds until a single copy or request is given up.
+    description: Seconds until a single copy, request or command is given up.
     type: int
   lock_wait:
     description: Seconds to wait for another run that publishes the same O(dest).
@@ -141,11 +192,15 @@ options:
         required: true
   state:
     description:
-      - V(present) publishes the source as it is now.
+      - V(present) publishes the source as it is now; after V(staged) exactly what was staged.
+      - V(staged) puts the source onto the nodes for a preview. Visitors notice nothing, and the timer
+        publishes nothing until the next V(present).
+      - V(verified) reads the current and the previous generation on every node to the last byte, and repairs
+        what differs from what was published.
       - V(rolled_back) switches all nodes to the previous generation, or to O(generation). The timer leaves
         the tree that was rolled back alone until it changes.
     type: str
-    choices: [present, rolled_back]
+    choices: [present, staged, verified, rolled_back]
     default: present
   generation:
     description: The generation for O(state=rolled_back). Without it a second run changes nothing.
@@ -177,6 +232,18 @@ EXAMPLES = r"""
     excludes: [.git/, "*.log"]
     shared_paths: [media]
     sentinel: index.php
+    validate:
+      - {command: php -l, pattern: "*.php"}
+
+- name: Show the source to the team before anybody else sees it
+  boring.lamp.docroot_sync:
+    config: /etc/lamp/docroot/publisher.json
+    state: staged
+
+- name: Find and repair what was tampered with
+  boring.lamp.docroot_sync:
+    config: /etc/lamp/docroot/publisher.json
+    state: verified
 
 - name: Back to the previous generation
   boring.lamp.docroot_sync:
@@ -221,7 +288,9 @@ durations:
 targets:
   description:
     - For each node its C(state) (current, switched, staged, behind, failed or unreachable), C(generation),
-      C(error), and whether it C(caught_up) with an earlier publication.
+      C(error), whether its copy was C(verified), whether it C(caught_up) with an earlier publication, the
+      C(method) by which the generation was made there (recycled, linked or empty), and the paths that were
+      C(repaired).
   returned: always
   type: dict
 unreachable_targets:
@@ -247,13 +316,16 @@ notes:
   elements: str
 """
 
-from typing import Any
+import gc
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.cli import load_mapping
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import shown
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.options import ARGUMENTS, SETTINGS
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.preview import stage
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.publish import publish
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.repair import verify
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.result import Result
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.rollback import roll_back
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import (
@@ -262,49 +334,6 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings impor
 )
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.store import Store
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import FailedError
-
-SETTINGS: dict[str, dict[str, Any]] = {
-    "src": {"type": "path"},
-    "dest": {"type": "path"},
-    "targets": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "name": {"type": "str", "required": True},
-            "host": {"type": "str", "required": True},
-            "port": {"type": "int", "default": 22},
-            "user": {"type": "str", "default": "lamp-docroot"},
-        },
-    },
-    "keep": {"type": "int"},
-    "excludes": {"type": "list", "elements": "str"},
-    "shared_paths": {"type": "list", "elements": "str"},
-    "writable_paths": {"type": "list", "elements": "str"},
-    "min_files": {"type": "int"},
-    "sentinel": {"type": "str"},
-    "max_delete_percent": {"type": "int"},
-    "allow_mass_delete": {"type": "bool"},
-    "min_ready": {"type": "int"},
-    "ssh_key": {"type": "path", "no_log": False},
-    "known_hosts": {"type": "path"},
-    "connect_timeout": {"type": "int"},
-    "timeout": {"type": "int"},
-    "lock_wait": {"type": "int"},
-    "purge_targets": {
-        "type": "list",
-        "elements": "dict",
-        "options": {"address": {"type": "str", "required": True}, "port": {"type": "int", "required": True}},
-    },
-    "notebook": {
-        "type": "dict",
-        "options": {
-            "socket": {"type": "path", "required": True},
-            "user": {"type": "str", "required": True},
-            "password_file": {"type": "path", "required": True, "no_log": False},
-            "site": {"type": "str", "required": True},
-        },
-    },
-}
 
 
 def difference(result: Result) -> dict[str, str]:
@@ -323,22 +352,17 @@ def run(module: AnsibleModule) -> Result:
     given = {key: module.params[key] for key in SETTINGS if module.params[key] is not None}
     base = load_mapping(module.params["config"]) if module.params["config"] else {}
     settings = from_mapping({**base, **given})
-    store = Store(settings.dest)
+    store, check = Store(settings.dest), module.check_mode
     if module.params["state"] == "rolled_back":
-        return roll_back(settings, store, module.params["generation"], check=module.check_mode)
-    return publish(settings, store, check=module.check_mode)
+        return roll_back(settings, store, module.params["generation"], check=check)
+    act = {"present": publish, "staged": stage, "verified": verify}[module.params["state"]]
+    return act(settings, store, check=check)
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **SETTINGS,
-            "config": {"type": "path"},
-            "state": {"type": "str", "choices": ["present", "rolled_back"], "default": "present"},
-            "generation": {"type": "str"},
-        },
-        supports_check_mode=True,
-    )
+    # A run is short and makes many objects that live as long as it: looking for garbage only takes time.
+    gc.disable()
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     if module.params["generation"] and module.params["state"] != "rolled_back":
         module.fail_json(msg="generation is only for state=rolled_back")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 import stat
@@ -10,13 +11,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.boring.lamp.plugins.module_utils.docroot import nodes, receive
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import BusyError
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.generations import NodeError, Root
+from ansible_collections.boring.lamp.plugins.module_utils.docroot import nodes, progress, session
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import raw
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.preview import stage
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.progress import Copy
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.publish import publish
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.repair import verify
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.result import Result
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.rollback import roll_back
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.root import Root
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import (
     Settings,
     Target,
@@ -24,6 +27,8 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings impor
 )
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.store import Store
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.transport import (
+    PROTOCOL,
+    FencedError,
     TargetError,
     UnreachableError,
 )
@@ -35,7 +40,10 @@ def copy_paths(source: str, destination: str, paths: Iterable[str]) -> None:
     directories = []
     for path in sorted(paths):
         old, new = os.path.join(raw(source), raw(path)), os.path.join(raw(destination), raw(path))
+        if not os.path.lexists(old):
+            continue
         info = os.lstat(old)
+        os.makedirs(os.path.dirname(new), exist_ok=True)
         if stat.S_ISDIR(info.st_mode):
             if not os.path.isdir(new):
                 os.mkdir(new)
@@ -102,26 +110,41 @@ class Cluster:
     def store(self, settings: Settings) -> Store:
         return Store(settings.dest, str(self.base / "publisher"))
 
-    def link(self, settings: Settings, target: Target, control: str) -> FakeLink:
-        return FakeLink(self, target.name)
+    def link(self, settings: Settings, target: Target, files: str, hello: dict[str, Any]) -> FakeLink:
+        return FakeLink(self, target.name, hello)
 
 
 class FakeLink:
-    def __init__(self, cluster: Cluster, name: str) -> None:
+    """A session of the real receiver in this process; all that is said goes through JSON, as on the wire."""
+
+    def __init__(self, cluster: Cluster, name: str, hello: dict[str, Any]) -> None:
         self.cluster, self.name, self.root = cluster, name, cluster.root(name)
+        node = {"reload_command": cluster.reload, "reload_timeout": 5}
+        self.session = session.Session(self.root, node, str(cluster.base / name / "run" / "lock"), 5)
+        self.opening = {"verb": "hello", "protocol": PROTOCOL, **hello}
+
+    def hello(self) -> dict[str, Any]:
+        return self.say(self.opening)
 
     def ask(self, verb: str, **arguments: Any) -> dict[str, Any]:
-        self.called(verb)
-        node = {"reload_command": self.cluster.reload, "reload_timeout": 5}
-        try:
-            return receive.VERBS[verb](self.root, node, arguments)
-        except (NodeError, BusyError, OSError) as error:
-            raise TargetError(str(error)) from error
+        return self.say({"verb": verb, **arguments})
 
-    def copy(self, root: str, area: str, paths: Iterable[str]) -> int:
+    def say(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.called(request["verb"])
+        answer = json.loads(json.dumps(self.session.answer(json.loads(json.dumps(request)))))
+        if answer.get("fenced"):
+            raise FencedError(answer["error"])
+        if "error" in answer:
+            raise TargetError(answer["error"])
+        return answer
+
+    def copy(self, root: str, area: str, paths: Iterable[str], progress: Copy) -> int:
         paths = [path for path in paths if path]
+        if not paths:
+            return 0
         self.called("copy")
         copy_paths(root, self.root.area(area), paths)
+        progress.done()
         return len(paths)
 
     def called(self, verb: str) -> None:
@@ -131,13 +154,14 @@ class FakeLink:
         self.cluster.hook(self.name, verb)
 
     def close(self) -> None:
-        pass
+        self.session.close()
 
 
 def install(cluster: Cluster, monkeypatch: Any, base: Path) -> None:
     """Let the engine find these nodes instead of real ones."""
     monkeypatch.setattr(nodes, "Link", cluster.link)
     monkeypatch.setattr(nodes, "CONTROL", str(base / "control"))
+    monkeypatch.setattr(progress, "FILE", str(base / "progress.json"))
 
 
 NODES = ("one", "two", "three")
@@ -154,6 +178,12 @@ class Site:
 
     def roll_back(self, generation: str | None = None, **more: bool) -> Result:
         return roll_back(self.settings, self.cluster.store(self.settings), generation, **more)
+
+    def stage(self, **more: bool) -> Result:
+        return stage(self.settings, self.cluster.store(self.settings), **more)
+
+    def verify(self, **more: bool) -> Result:
+        return verify(self.settings, self.cluster.store(self.settings), **more)
 
     def change(self, **fields: object) -> None:
         self.settings = dataclasses.replace(self.settings, **fields)

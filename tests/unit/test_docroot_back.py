@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from docroot_nodes import Site, make_site
+from docroot_nodes import NODES, Site, make_site
 
-from ansible_collections.boring.lamp.plugins.module_utils.docroot import announce, switching
+from ansible_collections.boring.lamp.plugins.module_utils.docroot import announce, live, node_cli, switching
 
 
 @pytest.fixture
@@ -55,6 +58,63 @@ def test_the_later_decision_is_later_whatever_the_clock_says(
     (site.source / "index.php").write_text("second")
     site.publish()
     assert site.cluster.root("one").remembered()["told"]["since"] > before
+
+
+def switched_by_others(site: Site, generation: str, names: Iterable[str] = NODES) -> None:
+    """What `lamp-docroot switch` does on the nodes while the publisher is dead."""
+    for name in names:
+        root = site.cluster.root(name)
+        live.tell(root, **node_cli.decision(root, generation, time.time()))
+        live.switch(root, generation, {"reload_command": "true", "reload_timeout": 5})
+
+
+@pytest.mark.parametrize("names", [NODES, ("one", "three")])
+def test_back_while_the_publisher_was_dead(site: Site, names: tuple[str, ...]) -> None:
+    first = site.publish()
+    (site.source / "index.php").write_text("bad")
+    bad = site.publish()
+    switched_by_others(site, first.generation, names)
+    looked = site.publish(timer=True, check=True)
+    assert looked.changed is (names != NODES)
+    for _ in range(3):
+        result = site.publish(timer=True)
+        assert (result.generation, result.previous) == (first.generation, bad.generation)
+        assert site.live() == {"first"}
+    assert not result.changed
+    assert any("rolled back" in note for note in result.notes)
+    assert not site.roll_back().changed
+    (site.source / "index.php").write_text("good")
+    site.publish(timer=True)
+    assert site.publish(timer=True).changed
+    assert site.live() == {"good"}
+
+
+def test_on_command_the_same_tree_is_published_again(site: Site) -> None:
+    first = site.publish()
+    (site.source / "index.php").write_text("bad after all not")
+    site.publish()
+    switched_by_others(site, first.generation)
+    site.publish(timer=True)
+    assert site.publish().changed
+    assert site.live() == {"bad after all not"}
+
+
+def test_a_new_publisher_goes_on_where_the_nodes_are(site: Site) -> None:
+    first = site.publish()
+    (site.source / "index.php").write_text("second")
+    second = site.publish()
+    shutil.rmtree(site.cluster.base / "publisher")
+    site.change(publisher="new", epoch=2)
+    result = site.publish(timer=True)
+    assert (result.changed, result.generation, result.previous) == (
+        False, second.generation, first.generation
+    )  # fmt: skip
+    assert not result.notes
+    site.cluster.asked.clear()
+    site.publish(timer=True)
+    assert {verb for _, verb in site.cluster.asked} == {"hello"}, "it has its memory again"
+    assert site.roll_back().generation == first.generation
+    assert site.live() == {"first"}
 
 
 def test_back_to_what_nobody_has_is_refused(site: Site) -> None:

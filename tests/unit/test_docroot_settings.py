@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from typing import Any
 
 import pytest
@@ -16,8 +18,10 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import (
     shown,
     text,
 )
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.options import SETTINGS
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import (
     BadSettingError,
+    Settings,
     from_mapping,
 )
 
@@ -25,8 +29,10 @@ GOOD: dict[str, Any] = {"src": "/a", "dest": "/b", "targets": [{"name": "n", "ho
 
 
 def test_defaults() -> None:
-    settings = from_mapping(GOOD | {"keep": None, "notebook": None})
+    settings = from_mapping(GOOD | {"keep": None, "notebook": None, "validate": [{"command": "php -l"}]})
     assert (settings.keep, settings.min_ready, settings.targets[0].user) == (5, 1, "lamp-docroot")
+    assert (settings.verify, settings.publisher, settings.epoch) == ("delta", os.uname().nodename, 1)
+    assert (settings.validate[0].pattern, settings.validate[0].each) == ("*", True)
 
 
 @pytest.mark.parametrize(
@@ -49,11 +55,26 @@ def test_defaults() -> None:
         ({"shared_paths": ["a"], "writable_paths": ["a/b"]}, "overlap"),
         ({"shared_paths": ["a", "a"]}, "overlap"),
         ({"surprise": 1}, "surprise"),
+        ({"require_mount": "mnt"}, "require_mount"),
+        ({"verify": "all"}, "verify"),
+        ({"min_free_percent": 101}, "min_free_percent"),
+        ({"parallel": -1}, "parallel"),
+        ({"delete_grace": -1}, "delete_grace"),
+        ({"epoch": -1}, "epoch"),
+        ({"validate": [{"command": ""}]}, "validate"),
+        ({"validate": [{"command": "it's"}]}, "validate"),
+        ({"validate": [{"command": "true", "pattern": "/"}]}, "validate"),
+        ({"validate": [{"pattern": "x"}]}, "validate"),
+        ({"validate": ["true"]}, "validate"),
     ],
 )
 def test_bad_settings_are_named(change: dict[str, Any], word: str) -> None:
     with pytest.raises(BadSettingError, match=word):
         from_mapping(GOOD | change)
+
+
+def test_the_module_offers_every_setting() -> None:
+    assert set(SETTINGS) == {field.name for field in dataclasses.fields(Settings)}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.boring.lamp.plugins.module_utils.docroot import watch
+from ansible_collections.boring.lamp.plugins.module_utils.docroot import fence, watch
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.watch import Watch, newest, verdict
 
 OLD, NEW = "20260101T000000Z-00000000", "20260102T000000Z-00000000"
@@ -102,6 +102,7 @@ def test_the_last_known_expectation_survives_the_notebook(
         return line[0]
 
     monkeypatch.setattr(watch, "connect", lambda notebook: object())
+    monkeypatch.setattr(watch, "read_authority", lambda connection: None)
     monkeypatch.setattr(watch, "read_generation", read)
     config = host.config | {"notebook": {"socket": "s", "user": "u", "password_file": "p", "site": "site"}}
     assert NEW in Watch(config).look()
@@ -110,3 +111,33 @@ def test_the_last_known_expectation_survives_the_notebook(
     # A switch that the publisher told us of later than the notebook's line wins over it.
     host.told(decision(OLD, 3))
     assert Watch(config).look() == ""
+
+
+def test_the_watch_learns_whom_the_node_obeys(host: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: dict[str, Any] = {"authority": ("app2", 7), "generation": None}
+
+    class Cursor:
+        def __enter__(self) -> Cursor:
+            return self
+
+        def __exit__(self, *_given: object) -> None:
+            pass
+
+        def execute(self, text: str, _given: object = None) -> None:
+            self.asked = "authority" if "lamp.holder" in text else "generation"
+
+        def fetchone(self) -> Any:
+            return rows[self.asked]
+
+    class Connection:
+        cursor = Cursor
+
+    monkeypatch.setattr(watch, "connect", lambda notebook: Connection())
+    config = host.config | {"notebook": {"socket": "s", "user": "u", "password_file": "p", "site": "site"}}
+    keeper = Watch(config)
+    keeper.look()
+    with pytest.raises(fence.FencedError, match="app2"):
+        fence.check(keeper.root, "app1", 6)
+    rows["authority"] = None
+    keeper.look()
+    fence.check(keeper.root, "app2", 7)

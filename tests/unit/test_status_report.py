@@ -93,6 +93,58 @@ def test_without_a_notebook_nodes_are_compared(seen: dict[str, Any]) -> None:
     ]
 
 
+def details_of(report: dict[str, Any], node: str) -> str:
+    return next(row[3] for row in report["rows"] if row[0] == node)
+
+
+COPY = {
+    "files": 1200,
+    "files_total": 5000,
+    "bytes": 450_000_000,
+    "bytes_total": 1_200_000_000,
+    "rate": 45_200_000,
+    "seconds_left": 16.6,
+    "updated": 1000.0,
+}
+
+
+def test_a_running_copy_shows_how_far_it_is(seen: dict[str, Any]) -> None:
+    seen.update(progress={"app2": COPY}, now=1003.0)
+    report = status_report(seen)
+    told = "receives 1200 of 5000 files, 450 MB of 1.2 GB, 45 MB/s, 17 s left"
+    assert details_of(report, "app2") == f"generation g7; {told}"
+    assert "receives" not in details_of(report, "app1")
+    assert report["problems"] == []
+
+
+def test_an_old_word_about_a_copy_says_so(seen: dict[str, Any]) -> None:
+    seen.update(progress={"app2": COPY}, now=1300.0)
+    assert details_of(status_report(seen), "app2").endswith("17 s left, said 300 s ago")
+
+
+def test_a_copy_that_has_only_begun(seen: dict[str, Any]) -> None:
+    seen.update(progress={"app2": {"files": 0, "files_total": 9, "seconds_left": None}}, now=5.0)
+    assert details_of(status_report(seen), "app2").endswith("receives 0 of 9 files, 0 B of 0 B, 0 B/s")
+
+
+def test_what_is_staged_is_shown(seen: dict[str, Any]) -> None:
+    seen["app"]["app2"]["staged"] = "g8"
+    report = status_report(seen)
+    assert details_of(report, "app2") == "generation g7; g8 is staged"
+    assert report["problems"] == []
+
+
+def test_little_space_is_a_problem(seen: dict[str, Any]) -> None:
+    seen["app"]["app1"]["free"] = {"bytes_percent": 40.0, "inodes_percent": 60.0}
+    seen["app"]["app2"]["free"] = {"bytes_percent": 3.6, "inodes_percent": 0}
+    assert status_report(seen)["problems"] == [
+        "app2 has 4 % of the space left where the generations are.",
+        "app2 has 0 % of the inodes left where the generations are.",
+    ]
+    seen["least_free"] = 0
+    assert status_report(seen)["problems"] == []
+
+
 def test_jobs_and_publisher_only_on_the_authoritative_node(seen: dict[str, Any]) -> None:
     seen["app"]["app2"].update(jobs=["lamp-job-cron.timer"], publisher=True)
     seen["app"]["app1"].update(publisher=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testinfra.host import Host
+from lab import SOURCE, Lab
 
 SCENARIO = Path(__file__).resolve().parents[1]
 SYNC = "boring.lamp.docroot_sync"
@@ -29,15 +29,10 @@ def play(
     return run
 
 
-def test_the_module(
-    play: Callable[..., Any],
-    node: Callable[[str], Host],
-    publisher: Callable[..., dict[str, Any]],
-    write: Callable[[str, str], None],
-) -> None:
-    node("node1").run("rm -f /var/www/site/by-module.php")
-    publisher()
-    write("by-module.php", "module")
+def test_the_module(play: Callable[..., Any], lab: Lab) -> None:
+    lab.run("node1", f"rm -f {SOURCE}/by-module.php")
+    lab.publish()
+    lab.write("by-module.php", "module")
     config = {"config": "/etc/lamp/docroot/publisher.json"}
     tasks = [
         {SYNC: config, "check_mode": True, "register": "checked"},
@@ -45,6 +40,8 @@ def test_the_module(
         {SYNC: config, "register": "second"},
         {SYNC: config | {"state": "rolled_back"}, "register": "back"},
         {SYNC: config, "register": "forth"},
+        {SYNC: config | {"state": "verified"}, "register": "verified"},
+        {SYNC: config | {"state": "staged"}, "register": "staged"},
         {
             SYNC: config | {"sentinel": "missing"},
             "register": "refused",
@@ -61,6 +58,8 @@ def test_the_module(
                     "second is not changed and second.generation == first.generation",
                     "back is changed and back.generation == first.previous",
                     "forth is changed and forth.unreachable_targets == []",
+                    "verified is not changed and verified.targets.node3.verified",
+                    "staged is not changed",
                     "'sentinel' in refused.refused_reason",
                     "'keep' in wrong.msg",
                 ]
@@ -110,11 +109,11 @@ def test_bad_input_is_refused_before_anything_changes(play: Callable[..., Any]) 
     assert "changed=0" in done.stdout
 
 
-def test_who_publishes_no_more_keeps_no_key(play: Callable[..., Any], node: Callable[[str], Host]) -> None:
+def test_who_publishes_no_more_keeps_no_key(play: Callable[..., Any], lab: Lab) -> None:
     retired = role(docroot_publisher=False, docroot_publisher_private_key="", docroot_targets=[])
     done = play([{"hosts": "node1", "gather_facts": False, "tasks": [retired]}])
     assert done.returncode == 0, done.stdout
-    host = node("node1")
+    host = lab.node("node1")
     for name in ("publisher.key", "publisher.json"):
         assert not host.file(f"/etc/lamp/docroot/{name}").exists
     assert host.check_output("systemctl is-active lamp-publish.timer || true") == "inactive"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import requests
-from house import DOMAIN, PROJECT, SCENARIO, SECRETS, Run
+from house import DOMAIN, PREVIEW, PROJECT, SCENARIO, SECRETS, Run
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def visitor(monkeypatch: pytest.MonkeyPatch, address: Callable[[str], str]) -> I
     resolve = socket.getaddrinfo
 
     def getaddrinfo(host: str, *rest: object, **options: object) -> list[tuple]:
-        return resolve(address("lb1") if host == DOMAIN else host, *rest, **options)
+        return resolve(address("lb1") if host in (DOMAIN, PREVIEW) else host, *rest, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with requests.Session() as session:

@@ -11,21 +11,11 @@ from pathlib import Path
 
 import pytest
 import requests
-from house import SECRETS
+from house import SECRETS, eventually
 
 NODES = ("app1", "app2", "app3")
 Ask = Callable[..., requests.Response]
 Url = Callable[[str], str]
-
-
-def eventually(check: Callable[[], bool], seconds: float = 60) -> bool:
-    """Does it become true within that time?"""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if check():
-            return True
-        time.sleep(1)
-    return False
 
 
 def picture() -> bytes:

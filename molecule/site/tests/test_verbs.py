@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import time
@@ -10,18 +11,28 @@ from pathlib import Path
 
 import pytest
 import requests
-from house import SECRETS, Run
+from house import PREVIEW, SECRETS, Run, eventually
 
 Verb = Callable[..., Run]
 CONTAINER = "lamp-site-"
+APP = ("app1", "app2", "app3")
+
+
+@contextlib.contextmanager
+def without_power(name: str) -> Iterator[None]:
+    """That machine is dead, and has its power back afterwards."""
+    subprocess.run(["docker", "kill", f"{CONTAINER}{name}"], check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", "start", f"{CONTAINER}{name}"], check=True, capture_output=True)
 
 
 @pytest.fixture
 def without_app3() -> Iterator[None]:
     """app3 is dead, and has its power back after the test."""
-    subprocess.run(["docker", "kill", f"{CONTAINER}app3"], check=True, capture_output=True)
-    yield
-    subprocess.run(["docker", "start", f"{CONTAINER}app3"], check=True, capture_output=True)
+    with without_power("app3"):
+        yield
 
 
 def test_status_of_a_healthy_site(verb: Verb, tmp_path: Path) -> None:
@@ -35,19 +46,32 @@ def test_status_of_a_healthy_site(verb: Verb, tmp_path: Path) -> None:
     assert len({said["generation"] for said in status["app"].values() if said["generation"]}) == 1
 
 
-def test_publish_brings_a_change_to_every_node_and_then_nothing(
-    verb: Verb, node: Callable, ask_node: Callable[..., requests.Response]
+def test_look_publish_and_roll_back(
+    verb: Verb, node: Callable, ask_node: Callable[..., requests.Response], visitor: requests.Session
 ) -> None:
-    word = str(time.time_ns())
-    node("app1").run_expect([0], f"echo '<?php echo {word};' > /var/www/site/lamp-demo/word.php")
+    number = word()
+    page = "/lamp-demo/word.php"
+    node("app1").run_expect([0], f"echo '<?php echo {number};' > /var/www/site{page}")
     assert verb("publish", "--check").status == 0
-    assert ask_node("app2", "/lamp-demo/word.php").status_code == 404
-    run = verb("publish")
-    assert run.status == 0, run.output
-    for name in ("app1", "app2", "app3"):
-        assert ask_node(name, "/lamp-demo/word.php").text == word
-    again = verb("publish")
-    assert again.recap["app1"]["changed"] == 0
+    staged = verb("publish", "-e", "lamp_publish_state=staged")
+    assert staged.status == 0, staged.output
+    assert {ask_node(name, page).status_code for name in APP} == {404}
+    seen = visitor.get(f"https://{PREVIEW}{page}", timeout=15)
+    assert (seen.status_code, seen.text) == (200, number)
+
+    published = verb("publish")
+    assert published.status == 0, published.output
+    assert {ask_node(name, page).text for name in APP} == {number}
+    assert verb("publish").recap["app1"]["changed"] == 0
+
+    back = verb("rollback")
+    assert back.status == 0, back.output
+    assert {ask_node(name, page).status_code for name in APP} == {404}
+    for _ in range(2):
+        node("app1").run_expect([0], "systemctl start lamp-publish.service")
+    assert {ask_node(name, page).status_code for name in APP} == {404}, "the timer brought it back"
+    assert verb("publish").status == 0
+    assert {ask_node(name, page).text for name in APP} == {number}
 
 
 def test_an_empty_working_tree_is_refused_and_the_site_stands(
@@ -112,3 +136,33 @@ def test_with_a_dead_node_the_others_converge(
         host: counts["failed"] + counts["unreachable"] for host, counts in others.items()
     } == dict.fromkeys(others, 0)
     assert visitor.get(url(f"/?{word()}"), timeout=15).status_code == 200
+
+
+def test_rollback_while_the_authoritative_node_is_dead(
+    verb: Verb,
+    node: Callable,
+    address: Callable[[str], str],
+    visitor: requests.Session,
+    url: Callable,
+) -> None:
+    page = "/lamp-demo/bad.txt"
+    good = shown(node, "app2")
+    node("app1").run_expect([0], f"echo bad > /var/www/site{page}")
+    assert verb("publish").status == 0
+    with without_power("app1"):
+        run = verb("rollback")
+        assert run.recap["app1"]["unreachable"] == 1
+        assert {run.recap[name]["failed"] for name in APP[1:]} == {0}, run.output
+        assert {shown(node, name) for name in APP[1:]} == {good}
+        assert visitor.get(url(f"/?{word()}"), timeout=15).status_code == 200
+    ready = f"curl -sf http://{address('app1')}:8080/lamp/ready"
+    assert eventually(lambda: node("app1").run(ready).rc == 0, 120)
+    assert shown(node, "app1") == good, "it comes back with what was rolled back"
+    for _ in range(2):
+        node("app1").run_expect([0], "systemctl start lamp-publish.service")
+    assert {shown(node, name) for name in APP} == {good}
+
+
+def shown(node: Callable, name: str) -> str:
+    """The generation that visitors of a node see."""
+    return node(name).check_output("basename $(readlink /srv/lamp/site/current)")

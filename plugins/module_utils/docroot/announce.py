@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import http.client
 from typing import Any
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import Notebook
@@ -19,11 +18,15 @@ WRITE = (
     "ON DUPLICATE KEY UPDATE generation = VALUES(generation), previous = VALUES(previous), "
     "epoch = VALUES(epoch), since = VALUES(since)"
 )
+READ_AUTHORITY = "SELECT holder, epoch FROM lamp.holder WHERE part = 'authority'"
 READ = "SELECT generation, previous, since FROM lamp.generation WHERE site = %s"
 
 
 def ban(address: str, port: int) -> str:
     """Tell one Varnish to forget all pages; '' when it did."""
+    # Costs more than the rest of a run that has nothing to do.
+    import http.client
+
     connection = http.client.HTTPConnection(address, port, timeout=CACHE_TIMEOUT)
     try:
         connection.request("BAN", "/", headers={"X-Lamp-Ban": "all"})
@@ -53,6 +56,17 @@ def connect(notebook: Notebook) -> Any:
         write_timeout=NOTEBOOK_TIMEOUT,
         init_command="SET time_zone = '+00:00'",
     )
+
+
+def read_authority(notebook: Notebook) -> dict[str, Any] | None:
+    """Who may publish, and since which epoch; empty if nobody is written down, None if nobody answers."""
+    try:
+        with contextlib.closing(connect(notebook)) as connection, connection.cursor() as cursor:
+            cursor.execute(READ_AUTHORITY)
+            row = cursor.fetchone()
+    except Exception:  # a driver that is missing counts as much as a database that is away
+        return None
+    return {"holder": str(row[0]), "epoch": int(row[1])} if row else {}
 
 
 def write_generation(notebook: Notebook, generation: str, previous: str | None, since: float) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
 import json
 import os
 import sys
 from typing import Any
 
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.preview import stage
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.publish import publish
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.repair import verify
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.result import Result
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.rollback import roll_back
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import (
@@ -44,7 +47,12 @@ def parser() -> argparse.ArgumentParser:
         "publish", help="publish the source as it is now (this is what happens without a verb)"
     )
     now.add_argument("--timer", action="store_true", help="only what has been quiet for two scans")
-    now.add_argument("--allow-mass-delete", action="store_true", help="publish although many files are gone")
+    look = verbs.add_parser("stage", help="put the source onto the nodes without switching: only a preview")
+    for verb in (now, look):
+        verb.add_argument(
+            "--allow-mass-delete", action="store_true", help="publish although many files are gone"
+        )
+    verbs.add_parser("verify", help="read everything that is published on the nodes, and repair it")
     verbs.add_parser("validate", help="only read the configuration")
     back = verbs.add_parser("rollback", help="switch every node to the previous or a named generation")
     back.add_argument("generation", nargs="?")
@@ -63,7 +71,9 @@ def lines(result: Result) -> list[str]:
         + (f" ({counts})" if counts else "")
     ]
     out += [
-        f"  {name}: {target.state}" + (f" ({target.error})" if target.error else "")
+        f"  {name}: {target.state}"
+        + (f" ({target.error})" if target.error else "")
+        + (f", {len(target.repaired)} paths differed" if target.repaired else "")
         for name, target in sorted(result.targets.items())
         if result.changed or target.state != "current"
     ]
@@ -82,6 +92,8 @@ def report(result: Result, as_json: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    # A run is short and makes many objects that live as long as it: looking for garbage only takes time.
+    gc.disable()
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     options = parser().parse_args(arguments)
     try:
@@ -89,11 +101,15 @@ def main(arguments: list[str] | None = None) -> int:
         if options.verb == "validate":
             return DONE
         store = Store(settings.dest)
+        if getattr(options, "allow_mass_delete", False):
+            settings = dataclasses.replace(settings, allow_mass_delete=True)
         if options.verb == "rollback":
             result = roll_back(settings, store, options.generation, check=options.check)
+        elif options.verb == "stage":
+            result = stage(settings, store, check=options.check)
+        elif options.verb == "verify":
+            result = verify(settings, store, check=options.check)
         else:
-            if getattr(options, "allow_mass_delete", False):
-                settings = dataclasses.replace(settings, allow_mass_delete=True)
             result = publish(settings, store, check=options.check, timer=getattr(options, "timer", False))
     except BadSettingError as error:
         print(f"lamp-publish: {error}", file=sys.stderr)

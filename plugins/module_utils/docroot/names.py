@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 import time
+from collections.abc import Iterable
 
 GENERATION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}\Z")
 INCOMING = "incoming."
@@ -16,6 +18,15 @@ def text(name: bytes) -> str:
 
 def raw(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
+
+
+def listed(paths: Iterable[str]) -> bytes:
+    """Paths as rsync takes them with --from0 --files-from.
+
+    Each begins with "./", because rsync takes what begins with # or ; for a comment and leaves the file out.
+    Not the root of the tree: rsync takes that for everything which is directly in it.
+    """
+    return b"".join(b"./" + raw(path) + b"\0" for path in paths if path)
 
 
 def shown(name: str) -> str:
@@ -44,8 +55,6 @@ def new_generation(
 def _moment(generation: str) -> float:
     if not generation:
         return 0
-    import calendar
-
     return calendar.timegm(time.strptime(generation[:16], "%Y%m%dT%H%M%SZ"))
 
 

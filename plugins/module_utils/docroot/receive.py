@@ -1,52 +1,33 @@
 """What the publishing key may do on a node: the forced command behind the restricted account.
 
-It reads the wish from SSH_ORIGINAL_COMMAND, its data from standard input, and answers with a JSON object.
-Whatever is not in the two lists below is refused.
+It reads the wish from SSH_ORIGINAL_COMMAND. There are three: a session, the receiving side of rsync while a
+session is open, and the node's status for people. Whatever else is asked for is refused.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.boring.lamp.plugins.module_utils.docroot import fence
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import BusyError, locked, read_json
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.generations import NodeError, Root
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.scan import UnstableError
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.root import (
+    CONFIG,
+    LOCK,
+    LOCK_WAIT,
+    MEMORY,
+    NodeError,
+    Root,
+)
 
-CONFIG = "/etc/lamp/docroot/node.json"
-MEMORY = "/var/lib/lamp/docroot/node.json"
-LOCK = "/run/lamp/docroot/receive.lock"
-LOCK_WAIT = 30.0
-
-RSYNC_SHORT = re.compile(r"-[DHIRSglopt]+e\.[A-Za-z]*\Z")
-RSYNC_LONG = re.compile(r"--(?:timeout=\d{1,6}|stats|numeric-ids)\Z")
-
-Verb = Callable[[Root, dict[str, Any], dict[str, Any]], dict[str, Any]]
-
-VERBS: dict[str, Verb] = {
-    "status": lambda root, node, a: root.status(),
-    "prepare": lambda root, node, a: root.prepare(a["generation"], a["base"]),
-    "apply": lambda root, node, a: root.apply(a["area"], a["remove"], a["links"]),
-    "seal": lambda root, node, a: root.seal(
-        a["generation"], a["digest"], a["content"], a["untimed"], a["top"]
-    ),
-    "compare": lambda root, node, a: root.compare(a["area"], a["content"], a["top"]),
-    "listing": lambda root, node, a: root.listing(a["area"], a["untimed"]),
-    "shared": lambda root, node, a: root.shared_is(a["path"], a["digest"]),
-    "tell": lambda root, node, a: root.tell(a["generation"], a["previous"], a["since"]),
-    "switch": lambda root, node, a: (
-        root.tell(a["generation"], a["previous"], a["since"])
-        or root.switch(a["generation"], shlex.split(node["reload_command"]), float(node["reload_timeout"]))
-    ),
-    "prune": lambda root, node, a: root.prune(int(a["keep"]), list(a["protect"])),
-}
-# Those that read only: they wait for nobody.
-READING = {"status"}
+RSYNC_SHORT = re.compile(r"-[ADHIRSWXglopt]+e\.[A-Za-z]*\Z")
+# "-@-1" is how --modify-window=-1 arrives.
+RSYNC_LONG = re.compile(r"(?:--(?:timeout=\d{1,6}|stats|numeric-ids)|-@-1)\Z")
 
 
 def rsync_command(words: list[str], root: Root) -> tuple[list[str], str]:
@@ -64,12 +45,25 @@ def rsync_command(words: list[str], root: Root) -> tuple[list[str], str]:
     command = ["/usr/bin/rsync", "--server", *short, *long]
     if area.startswith("shared/"):
         # Half-copied media must not lie among the media.
-        command += ["--temp-dir", os.path.join(root.path, "shared", ".incoming")]
+        command += ["--temp-dir", root.arrivals()]
     return [*command, ".", "."], directory
 
 
-def answer(wish: str, config: dict[str, Any], read: Callable[[], str]) -> tuple[int, dict[str, Any]]:
-    """Do what was asked for. rsync replaces this process and does not come back."""
+def rsync(words: list[str], root: Root) -> None:
+    """Become the rsync server. The lock stays with it."""
+    command, directory = rsync_command(words, root)
+    with locked(LOCK, LOCK_WAIT, inherit=True):
+        fence.require_session(root, os.path.dirname(LOCK))
+        if words[-1].startswith("shared/"):
+            from ansible_collections.boring.lamp.plugins.module_utils.docroot import arrivals
+
+            arrivals.clean(root)
+        os.chdir(directory)
+        os.execv(command[0], command)  # noqa: S606
+
+
+def answer(wish: str, config: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Do what was asked for. rsync replaces this process; a session is over when this returns."""
     try:
         words = shlex.split(wish)
     except ValueError:
@@ -77,36 +71,35 @@ def answer(wish: str, config: dict[str, Any], read: Callable[[], str]) -> tuple[
     root = Root(config["path"], MEMORY)
     try:
         if words[:1] == ["rsync"]:
-            command, directory = rsync_command(words, root)
-            with locked(LOCK, LOCK_WAIT, inherit=True):
-                temporary = os.path.join(root.path, "shared", ".incoming")
-                os.makedirs(temporary, mode=0o700, exist_ok=True)
-                for name in os.listdir(os.fsencode(temporary)):
-                    os.unlink(os.path.join(os.fsencode(temporary), name))
-                os.chdir(directory)
-                os.execv(command[0], command)  # noqa: S606
-        if len(words) != 2 or words[0] != "lamp" or words[1] not in VERBS:
-            raise NodeError("refused: this key publishes a docroot and does nothing else")
-        arguments = json.loads(read() or "{}")
-        if words[1] in READING:
-            return 0, VERBS[words[1]](root, config, arguments)
-        with locked(LOCK, LOCK_WAIT):
-            return 0, VERBS[words[1]](root, config, arguments)
-    except (KeyError, TypeError, ValueError) as error:
-        return 1, {"error": f"refused: {error!r} in the request"}
+            rsync(words, root)
+        if words == ["lamp", "session"]:
+            from ansible_collections.boring.lamp.plugins.module_utils.docroot import session
+
+            session.serve(session.Session(root, config, LOCK), sys.stdin.buffer, _say)
+            return 0, {}
+        if words == ["lamp", "status"]:
+            from ansible_collections.boring.lamp.plugins.module_utils.docroot import session
+
+            return 0, session.status(root, config, {})
+        raise NodeError("refused: this key publishes a docroot and does nothing else")
     except (NodeError, BusyError, OSError) as error:
         return 1, {"error": str(error)}
-    except UnstableError as error:
-        return 1, {"error": f"{error}: {error.paths[:5]}"}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()
 
 
 def main() -> int:
+    gc.disable()
     config = read_json(CONFIG)
     if not config.get("path"):
         print(json.dumps({"error": f"{CONFIG} is missing or broken"}))
         return 1
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     os.umask(0o022)
-    code, result = answer(os.environ.get("SSH_ORIGINAL_COMMAND", ""), config, sys.stdin.read)
-    print(json.dumps(result))
+    code, result = answer(os.environ.get("SSH_ORIGINAL_COMMAND", ""), config)
+    if result:
+        print(json.dumps(result))
     return code

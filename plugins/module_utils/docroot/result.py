@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import shown
 
 SAMPLES = 20
+# Of the paths that were repaired on one node.
+REPAIRED = 100
 COUNTED = ("added", "updated", "deleted", "meta_changed")
 
 
@@ -17,7 +20,13 @@ class TargetResult:
     state: str = "unknown"  # current, switched, staged, behind, failed, unreachable
     generation: str | None = None
     error: str = ""
+    verified: bool = False
     caught_up: bool = False
+    method: str = ""  # how the room for a new generation was made: recycled, linked, empty
+    repaired: list[str] = field(default_factory=list)
+
+    def public(self) -> dict[str, Any]:
+        return {**vars(self), "repaired": [shown(path) for path in self.repaired[:REPAIRED]]}
 
 
 @dataclass
@@ -33,8 +42,12 @@ class Result:
     refused_reason: str = ""
     notes: list[str] = field(default_factory=list)
 
-    def count(self, kind: str, names: list[str], prefix: str = "") -> None:
+    def count(self, kind: str, names: Iterable[str], prefix: str = "") -> None:
         self.names[kind].extend(f"{prefix}{name}".rstrip("/") or "." for name in names)
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
     @property
     def unreachable(self) -> list[str]:
@@ -56,7 +69,7 @@ class Result:
             **counted,
             "bytes": self.bytes,
             "durations": self.durations,
-            "targets": {name: vars(target) for name, target in sorted(self.targets.items())},
+            "targets": {name: target.public() for name, target in sorted(self.targets.items())},
             "unreachable_targets": self.unreachable,
             "degraded": self.degraded,
             "refused_reason": self.refused_reason,

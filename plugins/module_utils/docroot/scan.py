@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
 import stat
-from collections.abc import Collection, Mapping
+import sys
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.attributes import attributes_of
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.contents import (
+    UnstableError,
+    content_of,
+    identify,
+    moved,
+)
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.excludes import Excluded
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest import UNTIMED, Entry, Manifest
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import raw, text
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.workers import spread
+
+# Whoever reads a tree needs both: its entries, and what is in its files.
+__all__ = ["KINDS", "UnstableError", "content_of", "identify", "link_entry", "link_target", "moved", "scan"]
 
 KINDS = {
     stat.S_IFREG: "f",
@@ -20,15 +35,14 @@ KINDS = {
     stat.S_IFBLK: "b",
     stat.S_IFCHR: "c",
 }
-BLOCK = 1 << 20
-
-
-class UnstableError(Exception):
-    """A file did not hold still while it was read."""
-
-    def __init__(self, paths: list[str]) -> None:
-        super().__init__(f"{len(paths)} files changed while they were read")
-        self.paths = paths
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+# What was a symbolic link a moment ago is none any more.
+BECAME = (errno.EINVAL, errno.ENOTDIR, errno.ELOOP)
+# So many directories are found before the others are shared out: enough for the shares to be fair.
+SHARES = 256
+# The names that os.scandir gives are the ones in manifests, or must be decoded again.
+NATIVE = sys.getfilesystemencoding() == "utf-8" and sys.getfilesystemencodeerrors() == "surrogateescape"
 
 
 def link_target(path: str, area: str) -> str:
@@ -45,57 +59,178 @@ def scan(
     excluded: Excluded | None = None,
     links: Mapping[str, str] | None = None,
     untimed: Collection[str] = (),
+    *,
+    attributes: Collection[str] = frozenset(),
+    workers: int = 1,
+    known: Manifest | None = None,
 ) -> Manifest:
-    """The manifest of a tree. `links` names directories that live elsewhere (path: shared or writable)."""
-    links = links or {}
-    base = raw(root)
-    manifest: Manifest = {"": _entry(base, os.lstat(base), False)}
+    """The manifest of a tree. `links` names directories that live elsewhere (path: shared or writable).
+
+    Entries that are in `known` and were not touched since are taken from there, with the hashes of contents.
+    """
+    known = known or {}
+    view = _View(root, excluded, links or {}, attributes, known)
+    top = _entry(root, os.lstat(raw(root)), attributes)
+    begun = _Found({"": top if top != known.get("") else known[""]}, blurred=set(untimed))
+    pending: deque[str] = deque([""])
+    _walk(view, begun, pending, SHARES if workers > 1 else sys.maxsize)
+    jobs = list(pending)
+
+    def work(numbers: Iterable[int]) -> _Found:
+        found = _Found({})
+        for number in numbers:
+            _walk(view, found, deque([jobs[number]]), sys.maxsize)
+        return found
+
+    mine, others = spread(len(jobs), work, workers, lambda found: found.packed(known))
+    for found in (mine, *(_Found.unpacked(other, known) for other in others)):
+        begun.add(found)
+    return _finished(begun, known)
+
+
+@dataclass
+class _View:
+    """What a scan looks at."""
+
+    root: str
+    excluded: Excluded | None
+    links: Mapping[str, str]
+    attributes: Collection[str]
+    known: Manifest
+
+
+@dataclass
+class _Found:
+    """What a scan found, or one process' share of it."""
+
+    manifest: Manifest
+    linked: list[tuple[int, int, str]] = field(default_factory=list)  # files with several names
+    blurred: set[str] = field(default_factory=set)  # directories with something excluded in them
+
+    def add(self, other: _Found) -> None:
+        self.manifest.update(other.manifest)
+        self.linked += other.linked
+        self.blurred |= other.blurred
+
+    def packed(self, known: Manifest) -> tuple:
+        """For another process that has the same known entries."""
+        same, names, rows = [], [], []
+        get = known.get
+        for path, entry in self.manifest.items():
+            if get(path) is entry:
+                same.append(path)
+            else:
+                names.append(path)
+                rows.append(tuple(entry))
+        return same, names, rows, self.linked, list(self.blurred)
+
+    @classmethod
+    def unpacked(cls, packed: Any, known: Manifest) -> _Found:
+        same, names, rows, linked, blurred = packed
+        manifest = dict(zip(same, map(known.__getitem__, same), strict=True))
+        manifest.update(zip(names, map(Entry._make, rows), strict=True))
+        return cls(manifest, linked, set(blurred))
+
+
+def _finished(found: _Found, known: Manifest) -> Manifest:
+    """With the families of hard links named, and without the times that say nothing."""
+    manifest = found.manifest
     families: dict[tuple[int, int], list[str]] = {}
-    blurred = set(untimed)
-    pending: list[tuple[bytes, str]] = [(base, "")]
-    while pending:
-        directory, prefix = pending.pop()
-        try:
-            found = list(os.scandir(directory))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        for item in found:
-            path = f"{prefix}/{text(item.name)}" if prefix else text(item.name)
-            try:
-                info = item.stat(follow_symlinks=False)
-                is_directory = stat.S_ISDIR(info.st_mode)
-                if path in links and is_directory:
-                    manifest[path] = link_entry(path, links[path])
-                    continue
-                if excluded is not None and excluded(path, is_directory):
-                    blurred.add(prefix)
-                    continue
-                manifest[path] = _entry(item.path, info, False)
-            except FileNotFoundError:
-                continue
-            if is_directory:
-                pending.append((item.path, path))
-            elif info.st_nlink > 1:
-                families.setdefault((info.st_dev, info.st_ino), []).append(path)
+    for device, ino, path in found.linked:
+        if path in manifest:
+            families.setdefault((device, ino), []).append(path)
     for paths in families.values():
-        if len(paths) > 1:
-            first = min(paths)
-            for path in paths:
-                manifest[path] = manifest[path]._replace(group=first)
-    for path in blurred:
-        if path in manifest and manifest[path].kind == "d":
-            manifest[path] = manifest[path]._replace(mtime_ns=UNTIMED)
+        group = min(paths) if len(paths) > 1 else ""
+        for path in paths:
+            if manifest[path].group != group:
+                manifest[path] = manifest[path]._replace(group=group)
+    for path in found.blurred:
+        entry = manifest.get(path)
+        if entry is not None and entry.kind == "d":
+            entry = entry._replace(mtime_ns=UNTIMED)
+            before = known.get(path)
+            manifest[path] = before if before == entry else entry
     return manifest
 
 
-def _entry(path: bytes, info: os.stat_result, untimed: bool) -> Entry:
+def _walk(view: _View, found: _Found, pending: deque[str], enough: int) -> None:
+    """Read the pending directories and those below them, until so many are pending.
+
+    One turn of the inner loop is what a scan costs for each file, so it has no calls that it can do without.
+    """
+    root, known, manifest, linked = view.root, view.known.get, found.manifest, found.linked
+    excluded, links, attributes = view.excluded, view.links, view.attributes
+    special = bool(excluded or links)
+    while pending and len(pending) < enough:
+        directory = pending.popleft()
+        prefix = f"{directory}/" if directory else ""
+        place = f"{root}/{prefix}"
+        try:
+            handle = os.open(place if NATIVE else raw(place), DIRECTORY)
+        except OSError as error:
+            # It was there a moment ago. What it became is found by the next scan.
+            if error.errno in GONE and directory:
+                continue
+            raise
+        try:
+            with os.scandir(handle) as items:
+                for item in items:
+                    name = item.name if NATIVE else text(os.fsencode(item.name))
+                    path = prefix + name
+                    try:
+                        if special:
+                            is_directory = item.is_dir(follow_symlinks=False)
+                            if is_directory and path in links:
+                                manifest[path] = link_entry(path, links[path])
+                                continue
+                            if excluded is not None and excluded(path, is_directory):
+                                found.blurred.add(directory)
+                                continue
+                        info = item.stat(follow_symlinks=False)
+                        mode, ino, device, nlink, uid, gid, size = info[:7]
+                        before = known(path)
+                        if mode & 0o170000 == 0o100000:
+                            if nlink > 1:
+                                linked.append((device, ino, path))
+                            if (
+                                before is not None
+                                and before[:6] == ("f", mode & 0o7777, uid, gid, size, info.st_mtime_ns)
+                                and before.ctime_ns == info.st_ctime_ns
+                                and before.ino == ino
+                                and (nlink > 1 or not before.group)
+                                and (
+                                    not attributes
+                                    or before.attrs == attributes_of(raw(place + name), attributes)
+                                )
+                            ):
+                                manifest[path] = before
+                                continue
+                            manifest[path] = _entry(place + name, info, attributes)
+                            continue
+                        fresh = _entry(place + name, info, attributes)
+                        if nlink > 1 and fresh.kind != "d":
+                            linked.append((device, ino, path))
+                        if fresh.kind == "d":
+                            pending.append(path)
+                        manifest[path] = before if before == fresh else fresh
+                    except FileNotFoundError:
+                        continue
+                    except OSError as error:
+                        if error.errno in BECAME:
+                            raise UnstableError([path]) from error
+                        raise
+        finally:
+            os.close(handle)
+
+
+def _entry(path: str, info: os.stat_result, attributes: Collection[str]) -> Entry:
     mode = info.st_mode
     kind = KINDS[stat.S_IFMT(mode)]
     size, extra = 0, ""
     if kind == "f":
         size = info.st_size
     elif kind == "l":
-        extra = text(os.readlink(path))
+        extra = text(os.readlink(raw(path)))
         mode = 0o777
     elif kind in "bc":
         extra = f"{os.major(info.st_rdev)}:{os.minor(info.st_rdev)}"
@@ -108,55 +243,7 @@ def _entry(path: bytes, info: os.stat_result, untimed: bool) -> Entry:
         info.st_mtime_ns,
         extra,
         "",
+        attributes_of(raw(path), attributes) if attributes else "",
         info.st_ctime_ns if kind != "d" else 0,
         info.st_ino,
     )
-
-
-def content_of(root: str, path: str) -> str:
-    """The hash of one file; raises UnstableError when it is gone."""
-    state = hashlib.blake2b(digest_size=16)
-    try:
-        handle = os.open(os.path.join(raw(root), raw(path)), os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError as error:
-        raise UnstableError([path]) from error
-    with os.fdopen(handle, "rb", buffering=0) as file:
-        while block := file.read(BLOCK):
-            state.update(block)
-    return state.hexdigest()
-
-
-def moved(root: str, manifest: Manifest, paths: Collection[str]) -> list[str]:
-    """Those of the paths that are not any more what the manifest says."""
-    out = []
-    for path in paths:
-        entry = manifest[path]
-        if entry.kind != "f":
-            continue
-        try:
-            info = os.lstat(os.path.join(raw(root), raw(path)))
-        except OSError:
-            out.append(path)
-            continue
-        if (info.st_ino, info.st_ctime_ns, info.st_mtime_ns, info.st_size) != (
-            entry.ino,
-            entry.ctime_ns,
-            entry.mtime_ns,
-            entry.size,
-        ):
-            out.append(path)
-    return out
-
-
-def identify(root: str, old: Manifest, new: Manifest) -> Manifest:
-    """The new manifest with the hash of every file: taken over where the file was not touched, else read."""
-    out: Manifest = {}
-    for path, entry in new.items():
-        if entry.kind == "f":
-            before = old.get(path)
-            if before is not None and before.content and before[:10] == entry[:10]:
-                entry = entry._replace(content=before.content)
-            else:
-                entry = entry._replace(content=content_of(root, path))
-        out[path] = entry
-    return out

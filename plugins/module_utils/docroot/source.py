@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.excludes import compile_excludes
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.attributes import ACL, XATTR
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.excludes import below, compile_excludes
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.guards import (
     RefusedError,
     check_source,
@@ -15,8 +18,11 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest impor
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import shown
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.scan import UnstableError, identify, scan
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import Settings
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.workers import cores
 
 TRIES = 3
+# Seconds before the second try, and twice that before the third.
+PAUSE = 0.25
 
 
 @dataclass
@@ -29,15 +35,20 @@ class Tree:
 
 def read_code(settings: Settings, base: Manifest) -> Tree:
     """The code: everything but what is excluded, shared or writable."""
-    check_source(settings.src, settings.sentinel)
+    check_source(settings)
     root = os.path.realpath(settings.src)
     for path in settings.links:
         place = os.path.join(root, path)
         if os.path.lexists(place) and (os.path.islink(place) or not os.path.isdir(place)):
             raise RefusedError(f"{path} in {settings.src} is a shared or writable path but no directory")
     excluded = compile_excludes(settings.excludes)
-    tree = Tree(root, still(root, base, lambda: scan(root, excluded, settings.links)))
-    check_tree(settings.src, tree.manifest, settings.min_files)
+    attributes, workers = _attributes(settings), cores()
+
+    def look(known: Manifest) -> Manifest:
+        return scan(root, excluded, settings.links, attributes=attributes, workers=workers, known=known)
+
+    tree = Tree(root, still(root, base, look, workers))
+    check_tree(settings, tree.manifest)
     return tree
 
 
@@ -46,24 +57,37 @@ def read_shared(settings: Settings, path: str, base: Manifest) -> Tree | None:
     root = os.path.join(os.path.realpath(settings.src), path)
     if not os.path.isdir(root):
         return None
-    patterns = compile_excludes(settings.excludes)
-    excluded = None
-    if patterns is not None:
+    excluded = below(compile_excludes(settings.excludes), path)
+    attributes, workers = _attributes(settings), cores()
 
-        def excluded(name: str, directory: bool) -> bool:
-            return patterns(f"{path}/{name}", directory)
+    def look(known: Manifest) -> Manifest:
+        return scan(root, excluded, attributes=attributes, workers=workers, known=known)
 
-    return Tree(root, still(root, base, lambda: scan(root, excluded)))
+    return Tree(root, still(root, base, look, workers))
 
 
-def still(root: str, base: Manifest, look) -> Manifest:
-    """Scan and hash until nothing moves in between, a few times at most."""
+def _attributes(settings: Settings) -> frozenset[str]:
+    return frozenset(name for name, wanted in ((ACL, settings.acls), (XATTR, settings.xattrs)) if wanted)
+
+
+def still(root: str, base: Manifest, look: Callable[[Manifest], Manifest], workers: int = 1) -> Manifest:
+    """Scan and hash until nothing moves in between, a few times at most.
+
+    `look` scans, and takes over what it is given and finds untouched; so a later try reads only what moved.
+    """
     moving: list[str] = []
-    for _attempt in range(TRIES):
+    known = base
+    for attempt in range(TRIES):
+        time.sleep(attempt * PAUSE)
         try:
-            return identify(root, base, look())
+            found = look(known)
+            return identify(root, known, found, workers=workers)
         except UnstableError as error:
             moving = error.paths
+            if error.contents:
+                known = found | {
+                    path: found[path]._replace(content=content) for path, content in error.contents.items()
+                }
     raise never_still(moving)
 
 

@@ -1,127 +1,220 @@
-"""Bring a tree to a node without visitors seeing it: the incoming generation, and the shared trees."""
+"""Bring a tree to nodes without visitors seeing it: the incoming generation, until it is verified."""
 
 from __future__ import annotations
 
 import os
+import threading
+from functools import cached_property
+from typing import Any
 
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.attributes import attributes_of, carried
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.guards import no_room, weight
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest import (
     UNTIMED,
     Manifest,
     decode,
     digest,
 )
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import shown
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import raw, shown
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.nodes import Node
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.plan import diff
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.plan import Plan, diff
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.scan import moved
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import Settings
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.source import Tree
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.store import Store
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import Run, protected
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.transport import TargetError
+
+
+class Delivery:
+    """One tree that becomes one generation, on any number of nodes at once."""
+
+    def __init__(self, run: Run, name: str, tree: Tree) -> None:
+        self.run, self.settings, self.name, self.tree = run, run.settings, name, tree
+        self.area = f"incoming/{name}"
+        self.links = set(self.settings.links)
+        self._lock = threading.Lock()
+        self._known: dict[str, Manifest | None] = {}
+        self._plans: dict[int, tuple[Manifest, Plan]] = {}
+        self._dirty: dict[tuple[str, str], list[str] | None] = {}
+
+    def knows(self, name: str | None, manifest: Manifest | None, plan: Plan | None = None) -> Delivery:
+        """What a generation holds, and the way from there, if the caller has them at hand."""
+        if name is not None and manifest is not None:
+            self._known[name] = manifest
+            if plan is not None:
+                self._plans[id(manifest)] = (manifest, plan)
+        return self
+
+    def stage(self, node: Node) -> None:
+        """Up to where it can be sealed; nothing if the node has it already."""
+        node.sealed = node.has(self.name)
+        if node.sealed:
+            return
+        if node.prepared != self.name:
+            self.prepare(node)
+        self.bring(node)
+
+    def prepare(self, node: Node) -> None:
+        """An incoming generation that starts as what visitors see there now."""
+        base = node.current
+        recycle, dirty = self._recyclable(node)
+        answer = node.link.ask("prepare", generation=self.name, base=base, recycle=recycle, dirty=dirty)
+        node.result.method = answer["method"]
+        if recycle and answer["method"] == "recycled":
+            node.status["generations"].remove(recycle)
+        known = self.known(base)
+        if base is None:
+            known = {}
+        elif known is None:
+            known = listing(node, self.settings, self.tree.manifest, area=self.area)
+        node.prepared, node.holds, node.touched = self.name, known, set()
+
+    def bring(self, node: Node) -> None:
+        """Make the incoming generation what the tree is."""
+        manifest, plan = self.tree.manifest, self.plan(node.holds)
+        links = {
+            path: [self.settings.links[path], *_owner(self.settings, path)]
+            for path in plan.links
+            if manifest[path].kind == "l"
+        }
+        node.touched.update(plan.remove, plan.links, plan.send)
+        node.link.ask("apply", area=self.area, remove=plan.remove, links=links)
+        self.send(node, plan.send)
+        node.holds = manifest
+
+    def send(self, node: Node, paths: list[str]) -> None:
+        node.copy(self.tree.root, self.area, self.tree.manifest, paths)
+
+    def seal(self, node: Node, mode: str | None = None, replace: bool = False) -> None:
+        """Have the node compare; what differs (somebody wrote into its generation) is repaired once."""
+        wanted = self.tree.manifest
+        mode = mode or self.settings.verify
+        for attempt in (1, 2):
+            answer = node.link.ask("seal", **self._evidence(node, mode), replace=replace)
+            if answer["sealed"]:
+                node.sealed = True
+                node.result.verified = mode != "none"
+                if not node.has(self.name):
+                    node.status.setdefault("generations", []).append(self.name)
+                return
+            if attempt == 1:
+                node.holds = listing(node, self.settings, wanted, area=self.area)
+                self.bring(node)
+        found = diff(listing(node, self.settings, wanted, area=self.area), wanted)
+        names = (*found.added, *found.updated, *found.meta_changed, *found.deleted, *answer["wrong"])
+        raise TargetError(
+            f"the copy differs from the source even after a repair: {', '.join(map(shown, names[:5]))}"
+        )
+
+    def moving(self, nodes: list[Node]) -> list[str]:
+        """What was sent and is not any more in the source as it was read."""
+        sent = {path for node in nodes for path in node.touched if path in self.tree.manifest}
+        return shifted(self.tree, sent - self.links)
+
+    def lacking(self, node: Node) -> str:
+        """'' if the node has room for it, otherwise what it lacks."""
+        wanted = self.tree.manifest
+        known = self.known(node.current)
+        if node.current is not None and known is None:
+            return ""
+        plan = self.plan(known or {})
+        size, inodes = weight(wanted, plan.send)
+        if self._recyclable(node)[0] is None:
+            # Directories can't be shared between generations.
+            inodes += sum(1 for entry in (known or {}).values() if entry.kind == "d")
+        return no_room(self.settings, node.status.get("free") or {}, size, inodes)
+
+    def plan(self, held: Manifest) -> Plan:
+        """From what a node holds to the tree; most nodes hold the same, and it is computed once for them."""
+        with self._lock:
+            found = self._plans.get(id(held))
+            if found is None:
+                found = self._plans[id(held)] = (held, diff(held, self.tree.manifest, self.links))
+            return found[1]
+
+    def known(self, name: str | None) -> Manifest | None:
+        if name is None:
+            return None
+        with self._lock:
+            if name not in self._known:
+                self._known[name] = self.run.store.manifest(name)
+            return self._known[name]
+
+    def _recyclable(self, node: Node) -> tuple[str | None, list[str] | None]:
+        """The oldest generation that nobody needs, and where it may differ from what visitors see."""
+        names, base = sorted(node.status.get("generations", ())), node.current
+        if len(names) < self.settings.keep or base is None:
+            return None, None
+        told = node.status.get("told") or {}
+        needed = {base, node.status.get("previous"), node.status.get("staged"), self.name}
+        needed.update(protected(self.run.state), (told.get("generation"), told.get("previous")))
+        free = [name for name in names if name not in needed]
+        if not free:
+            return None, None
+        with self._lock:
+            key = (free[0], base)
+            if key not in self._dirty:
+                self._dirty[key] = self.run.store.dirty(*key)
+            dirty = self._dirty[key]
+        return (free[0], dirty) if dirty is not None else (None, None)
+
+    def _evidence(self, node: Node, mode: str) -> dict[str, Any]:
+        """What the node compares its copy with."""
+        wanted = self.tree.manifest
+        there = sorted(path for path in node.touched if path in wanted)
+        return {
+            "generation": self.name,
+            "mode": mode,
+            "entries": rows(wanted, there),
+            "content": contents(wanted, there),
+            "gone": sorted(path for path in node.touched if path not in wanted),
+            "digest": self._digest if mode == "full" else "",
+            "untimed": untimed(wanted) if mode == "full" else [],
+            "top": top(wanted, self.tree.root, self.settings),
+            "attributes": sorted(self.settings.attributes),
+        }
+
+    @cached_property
+    def _digest(self) -> str:
+        return digest(self.tree.manifest)
+
+
+def listing(node: Node, settings: Settings, like: Manifest, **where: str) -> Manifest:
+    """What is on the node, with contents: area=… or generation=…"""
+    attributes = sorted(settings.attributes)
+    answer = node.link.ask("listing", **where, untimed=untimed(like), attributes=attributes)
+    return decode(answer["manifest"])
 
 
 def untimed(manifest: Manifest) -> list[str]:
     return [path for path, entry in manifest.items() if entry.mtime_ns == UNTIMED]
 
 
-def prepare(node: Node, store: Store, name: str, tree: Tree) -> None:
-    """An incoming generation that starts as what visitors see there now."""
-    base = node.current
-    node.link.ask("prepare", generation=name, base=base)
-    known = store.manifest(base)
-    if base is None:
-        node.holds = {}
-    elif known is not None:
-        node.holds = known
-    else:
-        node.holds = _listing(node, f"incoming/{name}", tree.manifest)
+def top(manifest: Manifest, root: str, settings: Settings) -> list[Any]:
+    """The tree's own directory; what it carries besides is read from `root`, if that still is what it was."""
+    entry, values = manifest[""], None
+    if settings.attributes and root and attributes_of(raw(root), settings.attributes) == entry.attrs:
+        values = carried(raw(root), settings.attributes)
+    return [entry.uid, entry.gid, entry.mode, entry.mtime_ns, values]
 
 
-def bring(node: Node, settings: Settings, name: str, tree: Tree) -> None:
-    """Make the incoming generation what the tree is."""
-    area = f"incoming/{name}"
-    plan = diff(node.holds, tree.manifest, set(settings.links))
-    links = {
-        path: [settings.links[path], *_owner(settings, path)]
-        for path in plan.links
-        if tree.manifest[path].kind == "l"
-    }
-    node.link.ask("apply", area=area, remove=plan.remove, links=links)
-    node.bytes += node.link.copy(tree.root, area, plan.send)
-    node.sent.update(plan.send)
-    node.holds = tree.manifest
+def rows(manifest: Manifest, paths: list[str]) -> list[list]:
+    return [[path, *manifest[path].published] for path in paths]
 
 
-def seal(node: Node, settings: Settings, name: str, tree: Tree) -> None:
-    """Have the node compare; what differs (somebody wrote into its generation) is repaired once."""
-    for attempt in (1, 2):
-        content = {
-            path: tree.manifest[path].content
-            for path in node.sent
-            if path in tree.manifest and tree.manifest[path].kind == "f"
-        }
-        answer = node.link.ask(
-            "seal",
-            generation=name,
-            digest=digest(tree.manifest),
-            content=content,
-            untimed=untimed(tree.manifest),
-            top=_top(tree.manifest),
-        )
-        if answer["sealed"]:
-            node.sealed = True
-            return
-        if attempt == 1:
-            node.holds = _listing(node, f"incoming/{name}", tree.manifest)
-            bring(node, settings, name, tree)
-    found = diff(_listing(node, f"incoming/{name}", tree.manifest), tree.manifest)
-    names = [shown(path) for path in (*found.added, *found.updated, *found.meta_changed, *found.deleted)]
-    raise TargetError(f"the copy differs from the source even after a repair: {', '.join(names[:5])}")
+def contents(manifest: Manifest, paths: list[str]) -> dict[str, str]:
+    return {path: manifest[path].content for path in paths if manifest[path].kind == "f"}
 
 
-def share(node: Node, store: Store, path: str, tree: Tree, wanted: str) -> tuple[list[str], list[str]]:
-    """Add to a shared tree in place; returns what is to be deleted later and what moved while it was read."""
-    area = f"shared/{path}"
-    known = store.shared(path, node.status["shared"].get(path))
-    if known is None:
-        # Whatever else lies there was not published from here and stays.
-        found = _listing(node, area, tree.manifest)
-        known = {name: entry for name, entry in found.items() if name in tree.manifest}
-    plan = diff(known, tree.manifest)
-    replaced = [
-        name
-        for name in plan.remove
-        if name in tree.manifest and "d" in (known[name].kind, tree.manifest[name].kind)
-    ]
-    node.link.ask("apply", area=area, remove=replaced, links={})
-    node.bytes += node.link.copy(tree.root, area, plan.send)
-    content = {name: tree.manifest[name].content for name in plan.send if tree.manifest[name].kind == "f"}
-    torn = node.link.ask("compare", area=area, content=content, top=_top(tree.manifest))["torn"]
-    moving = moved(tree.root, tree.manifest, content) if torn else []
-    if torn and not moving:
-        raise TargetError(f"files of {path} arrived damaged: {torn[:5]}")
-    if not plan.deleted and not moving:
-        node.link.ask("shared", path=path, digest=wanted)
-    return plan.deleted, moving
+def shifted(tree: Tree, paths: set[str]) -> list[str]:
+    """Those of the paths that were touched since they were read; a directory only has to be one still."""
+    directories = (path for path in paths if tree.manifest[path].kind == "d")
+    gone = [path for path in directories if not _is_directory(os.path.join(raw(tree.root), raw(path)))]
+    return sorted([*moved(tree.root, tree.manifest, paths), *gone])
 
 
-def unshare(node: Node, path: str, tree: Tree, wanted: str, deleted: list[str]) -> None:
-    """Delete from a shared tree, after the code that mentioned it is gone."""
-    area = f"shared/{path}"
-    node.link.ask("apply", area=area, remove=sorted(deleted, reverse=True), links={})
-    holders = {name.rpartition("/")[0] for name in deleted}
-    node.link.copy(tree.root, area, sorted(name for name in holders if name in tree.manifest))
-    node.link.ask("compare", area=area, content={}, top=_top(tree.manifest))
-    node.link.ask("shared", path=path, digest=wanted)
-
-
-def _listing(node: Node, area: str, like: Manifest) -> Manifest:
-    return decode(node.link.ask("listing", area=area, untimed=untimed(like))["manifest"])
-
-
-def _top(manifest: Manifest) -> list[int]:
-    entry = manifest[""]
-    return [entry.uid, entry.gid, entry.mode, entry.mtime_ns]
+def _is_directory(place: bytes) -> bool:
+    return os.path.isdir(place) and not os.path.islink(place)
 
 
 def _owner(settings: Settings, path: str) -> tuple[int, int, int]:

@@ -1,16 +1,19 @@
-"""From the decision to the end of a run: the same whether nodes go forward or back."""
+"""The frame of every run, and its second half: from the decision to the end, forward or back."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot import announce
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.authority import credentials
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import BusyError, locked
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.guards import RefusedError
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.nodes import Node, parallel
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.result import Result
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.nodes import Node, parallel, reach
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.result import Result, Stopwatch
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import Settings
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.store import Store
 
@@ -23,10 +26,52 @@ class FailedError(Exception):
         self.result = result
 
 
+@dataclass
+class Run:
+    """What every step of a run needs to know."""
+
+    settings: Settings
+    store: Store
+    result: Result
+    nodes: list[Node]
+    watch: Stopwatch
+    check: bool
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self.store.state
+
+    @property
+    def living(self) -> list[Node]:
+        return [node for node in self.nodes if node.alive]
+
+    def remember(self, **values: Any) -> None:
+        """Check mode goes on as if it had been written."""
+        if self.check:
+            self.state.update(values)
+        else:
+            self.store.save(**values)
+
+
+def frame(settings: Settings, store: Store, check: bool, work: Callable[[Run], None]) -> Result:
+    """One run: alone, as the host that may publish, with connections that are made while it looks around."""
+    result = Result()
+    try:
+        with session(settings, store, check):
+            hello = credentials(settings, store, check)
+            watch = Stopwatch(result.durations)
+            with reach(settings, result, hello, check) as nodes:
+                work(Run(settings, store, result, nodes, watch, check))
+    except RefusedError as error:
+        result.refused_reason = str(error)
+    return result
+
+
 @contextlib.contextmanager
 def session(settings: Settings, store: Store, check: bool) -> Iterator[None]:
     """One run at a time. Check mode writes nothing, not even a lock."""
     if check:
+        store.load()
         yield
         return
     try:
@@ -35,6 +80,14 @@ def session(settings: Settings, store: Store, check: bool) -> Iterator[None]:
             yield
     except BusyError as error:
         raise RefusedError(f"{error}; lock_wait={settings.lock_wait} seconds were waited for it") from None
+
+
+def enough(run: Run, nodes: list[Node], what: str) -> None:
+    if len(nodes) < run.settings.min_ready:
+        raise FailedError(
+            f"{len(nodes)} nodes {what}, fewer than min_ready={run.settings.min_ready}: nobody switches",
+            run.result,
+        )
 
 
 def behind(nodes: list[Node], generation: str | None) -> bool:
@@ -47,25 +100,26 @@ def name_states(nodes: list[Node], generation: str | None) -> None:
             node.result.state = "current" if node.current and node.current == generation else "behind"
 
 
-def decide(settings: Settings, store: Store, nodes: list[Node], name: str, **more: object) -> None:
+def decide(run: Run, name: str, **more: object) -> None:
     """From here on this generation is the one: whoever is killed now, the next run carries it to the end."""
-    old = store.state.get("generation")
+    state, old = run.state, run.state.get("generation")
     # The later decision counts: a clock that went back, or another publisher's, must not make this one older.
-    earlier = [(node.status.get("told") or {}).get("since", 0) for node in nodes]
-    since = max(time.time(), max([store.state.get("since", 0), *earlier]) + 0.001)
-    store.save(
+    earlier = [(node.status.get("told") or {}).get("since", 0) for node in run.nodes]
+    since = max(time.time(), max([state.get("since", 0), *earlier]) + 0.001)
+    run.store.save(
         generation=name,
-        previous=old if old != name else store.state.get("previous"),
+        previous=old if old != name else state.get("previous"),
         since=since,
-        staged=None,
-        purge_due=[list(cache) for cache in settings.purge_targets],
+        staging=None,
+        purge_due=[list(cache) for cache in run.settings.purge_targets],
         **more,
     )
 
 
-def switch(settings: Settings, store: Store, nodes: list[Node], result: Result) -> None:
+def switch(run: Run) -> None:
     """Every node that has the expected generation shows it; the others hear what they should have."""
-    name, previous, since = (store.state.get(key) for key in ("generation", "previous", "since"))
+    result, state = run.result, run.state
+    name, previous, since = (state.get(key) for key in ("generation", "previous", "since"))
     result.generation, result.previous = name, previous
     decision = {"generation": name, "previous": previous, "since": since}
 
@@ -74,7 +128,7 @@ def switch(settings: Settings, store: Store, nodes: list[Node], result: Result) 
             if node.status.get("told") != decision:
                 node.link.ask("tell", **decision)
             node.result.state, node.result.generation = "current", name
-        elif node.sealed or name in node.status["generations"]:
+        elif node.has(name):
             fresh = node.result.state == "staged"
             node.link.ask("switch", **decision)
             node.result.state, node.result.generation = "switched", name
@@ -84,37 +138,51 @@ def switch(settings: Settings, store: Store, nodes: list[Node], result: Result) 
             node.link.ask("tell", **decision)
             node.result.state = "behind"
 
-    parallel([node for node in nodes if node.result.state != "failed"], switch)
-    for node in nodes:
+    parallel(run.nodes, switch)
+    for node in run.nodes:
         if node.result.state == "failed" and node.status:
             with contextlib.suppress(Exception):
                 node.link.ask("tell", **decision)
 
 
-def finish(settings: Settings, store: Store, nodes: list[Node], result: Result) -> None:
+def purge(run: Run) -> None:
+    """Once for all caches that are still due; one that did not hear it is due again in the next run."""
+    if not run.state.get("purge_due"):
+        return
+    pending = [cache for cache in map(tuple, run.state["purge_due"]) if cache in run.settings.purge_targets]
+    failed = {cache: reason for cache in pending if (reason := announce.ban(*cache))}
+    run.result.degraded.extend(failed.values())
+    run.store.save(purge_due=[list(cache) for cache in failed])
+
+
+def protected(state: dict[str, Any]) -> list[str]:
+    """Generations that this publisher may need again."""
+    names = [state.get("generation"), state.get("previous"), (state.get("staged") or {}).get("generation")]
+    return [name for name in names if name]
+
+
+def finish(run: Run) -> None:
     """Caches, notebook and pruning; what fails here is tried again by the next run."""
-    state = store.state
-    if state.get("purge_due"):
-        pending = [cache for cache in map(tuple, state["purge_due"]) if cache in settings.purge_targets]
-        failed = {cache: reason for cache in pending if (reason := announce.ban(*cache))}
-        result.degraded.extend(failed.values())
-        store.save(purge_due=[list(cache) for cache in failed])
+    settings, state, result = run.settings, run.state, run.result
+    purge(run)
     if settings.notebook and state.get("generation"):
         reason = announce.write_generation(
             settings.notebook, state["generation"], state.get("previous"), state["since"]
         )
         if reason:
             result.degraded.append(reason)
-    protect = [name for name in (state.get("generation"), state.get("previous")) if name]
-    crowded = [
-        node for node in nodes if node.sealed or len(node.status.get("generations", ())) > settings.keep
-    ]
+    protect = protected(state)
+    crowded = [node for node in run.nodes if len(node.status.get("generations", ())) > settings.keep]
     parallel(crowded, lambda node: node.link.ask("prune", keep=settings.keep, protect=protect))
     if result.changed:
-        known = {name for node in nodes for name in node.status.get("generations", ())}
-        store.prune({*known, *protect, (state.get("staged") or {}).get("generation")})
-    result.degraded.extend(
+        known = {name for node in run.nodes for name in node.status.get("generations", ())}
+        run.store.prune({*known, *protect})
+    tell_troubles(run)
+
+
+def tell_troubles(run: Run) -> None:
+    run.result.degraded.extend(
         f"{name}: {target.state}, {target.error or 'it is not at the expected generation'}"
-        for name, target in sorted(result.targets.items())
+        for name, target in sorted(run.result.targets.items())
         if target.state in ("unreachable", "failed", "behind")
     )

@@ -1,19 +1,35 @@
-"""The way to one node: requests to its receiver and rsync, both over one SSH connection."""
+"""The way to one node: a conversation with its receiver and rsync, both over one SSH connection."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import subprocess
+import threading
+import time
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import raw
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.channel import (
+    DIES_WITH_US,
+    Channel,
+    ClosedError,
+    SilentError,
+    last_words,
+)
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import listed
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.progress import Copy
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import Settings, Target
 
+SSH = "/usr/bin/ssh"
+RSYNC = "/usr/bin/rsync"
+PROTOCOL = 2
 SSH_FAILED = 255
+# Bytes of a request that even a busy node reads in a second; meanwhile it gives no sign of life.
+READS = 5_000_000
 SENT = re.compile(rb"Total bytes sent: ([\d,.]+)")
 # Files that vanished while rsync read them: the publisher looks at the source again anyway.
 VANISHED = (23, 24)
@@ -27,129 +43,190 @@ class TargetError(Exception):
     """The node answered that it can't."""
 
 
-class Link:
-    """One node. The first request opens the connection, the others share it."""
+class FencedError(TargetError):
+    """The node knows another publisher, and that one counts."""
 
-    def __init__(self, settings: Settings, target: Target, control: str) -> None:
-        self.target = target
-        self.timeout = settings.timeout
-        self.stall = max(10, 4 * settings.connect_timeout)
-        self.options = [
-            "-F",
-            "none",
-            "-T",
-            "-p",
-            str(target.port),
-            "-l",
-            target.user,
-            "-i",
-            settings.ssh_key,
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "IdentitiesOnly=yes",
-            "-o",
-            "IdentityAgent=none",
-            "-o",
-            "StrictHostKeyChecking=yes",
-            "-o",
-            f"UserKnownHostsFile={settings.known_hosts}",
-            "-o",
-            "GlobalKnownHostsFile=/dev/null",
-            "-o",
-            "UpdateHostKeys=no",
-            "-o",
-            f"ConnectTimeout={settings.connect_timeout}",
-            "-o",
-            f"ServerAliveInterval={settings.connect_timeout}",
-            "-o",
-            "ServerAliveCountMax=1",
-            "-o",
-            "LogLevel=ERROR",
-            "-o",
-            "ControlMaster=auto",
-            "-o",
-            "ControlPersist=15",
-            "-o",
-            f"ControlPath={control}/%C",
-        ]
+
+class Link:
+    """One node. Opening it costs the publisher nothing; the answer is waited for when it is needed."""
+
+    def __init__(self, settings: Settings, target: Target, files: str, hello: dict[str, Any]) -> None:
+        """`files` is the beginning of the names of files that this connection needs."""
+        self.settings, self.target, self.files = settings, target, files
+        self.dead = ""
+        ssh = [SSH, *ssh_options(settings, target, f"{files}.ssh", master=True)]
+        self.channel = Channel([*ssh, target.host, "--", "lamp session"], f"{files}.log")
+        # It waits in the pipe until the connection is there.
+        self._say({"verb": "hello", "protocol": PROTOCOL, **hello}, self.channel.opened)
+
+    def hello(self) -> dict[str, Any]:
+        """The node's status. Since the connection was opened it had connect_timeout for it."""
+        limit = self.settings.connect_timeout
+        return self._hear(self.channel.opened + limit, f"connect_timeout={limit}")
 
     def ask(self, verb: str, **arguments: Any) -> dict[str, Any]:
         """One request to the receiver."""
-        done = self._run(
-            ["/usr/bin/ssh", *self.options, self.target.host, "--", f"lamp {verb}"],
-            json.dumps(arguments).encode("ascii"),
-        )
-        if done.returncode == SSH_FAILED:
-            raise UnreachableError(_last_words(done.stderr) or "ssh failed")
+        limit = self.settings.timeout
+        deadline, size = time.monotonic() + limit, 0
+        if not self.dead:
+            size = self._say({"verb": verb, **arguments}, deadline)
+        # Nor while it writes down a long answer.
+        patience = limit if verb == "listing" else self.settings.connect_timeout + size / READS
+        return self._hear(deadline, f"timeout={limit}", patience)
+
+    def _say(self, request: dict[str, Any], deadline: float) -> int:
+        text = json.dumps(request).encode("ascii")
+        with contextlib.suppress(SilentError):  # then there is no answer either
+            self.channel.send(text, deadline)
+        return len(text)
+
+    def _hear(self, deadline: float, limit: str, patience: float | None = None) -> dict[str, Any]:
+        """The next answer. Until it comes, a node gives a sign of life now and then, unless it hangs."""
+        if self.dead:
+            raise UnreachableError(self.dead)
+        line, until = b"", deadline
         try:
-            answer = json.loads(done.stdout)
+            while not line:
+                until = deadline if patience is None else min(deadline, time.monotonic() + patience)
+                line = self.channel.receive(until)
+            answer = json.loads(line)
+        except SilentError:
+            if until < deadline:
+                raise self._lost(
+                    self.channel.last_words() or f"it hangs: no sign of life for {patience:.0f} seconds"
+                ) from None
+            # ssh has more to say than we know, if it is about to give up as well.
+            raise self._lost(self.channel.last_words() or f"no answer within {limit} seconds") from None
+        except ClosedError:
+            raise self._ended() from None
         except ValueError:
-            raise TargetError(
-                f"the receiver gave no answer ({done.returncode}): {_last_words(done.stderr)}"
-            ) from None
+            raise self._lost("the receiver gave an answer that can't be read", TargetError) from None
+        if answer.get("fenced"):
+            raise FencedError(str(answer.get("error")))
         if "error" in answer:
             raise TargetError(str(answer["error"]))
         return answer
 
-    def copy(self, root: str, area: str, paths: Iterable[str]) -> int:
+    def _ended(self) -> Exception:
+        status = self.channel.ended(1)
+        words = self.channel.last_words()
+        if status == SSH_FAILED:
+            return self._lost(words or "ssh failed")
+        return self._lost(f"the receiver gave no answer ({status}): {words}", TargetError)
+
+    def _lost(self, reason: str, kind: type[Exception] = UnreachableError) -> Exception:
+        """From here on nothing that this node says would fit to a question."""
+        self.dead = reason
+        self.channel.close()
+        return kind(reason)
+
+    def copy(self, root: str, area: str, paths: Iterable[str], progress: Copy) -> int:
         """Send these paths of the tree to the area; returns the bytes that went over the wire."""
-        # Not the root of the tree: rsync takes "." for everything that is directly in it.
-        names = b"".join(raw(path) + b"\0" for path in paths if path)
+        names = listed(paths)
         if not names:
             return 0
-        shell = shlex.join(["/usr/bin/ssh", *self.options])
-        done = self._run(
-            [
-                "/usr/bin/rsync",
-                "-lptgoDHS",
-                "--numeric-ids",
-                "--ignore-times",
-                "--from0",
-                "--files-from=-",
-                "--stats",
-                f"--timeout={self.stall}",
-                "-e",
-                shell,
-                "--",
-                f"{root}/",
-                f"{self.target.host}:{area}/",
-            ],
-            names,
-        )
-        if done.returncode == SSH_FAILED:
-            raise UnreachableError(_last_words(done.stderr) or "ssh failed")
-        if done.returncode and done.returncode not in VANISHED:
-            raise TargetError(f"rsync ended with {done.returncode}: {_last_words(done.stderr)}")
-        found = SENT.search(done.stdout)
+        if self.dead:
+            raise UnreachableError(self.dead)
+        with open(f"{self.files}.list", "wb") as file:
+            file.write(names)
+        try:
+            status, output, errors = self._run(self._rsync(root, area), progress)
+        finally:
+            progress.done()
+        if status == SSH_FAILED or (status and not self.channel.alive()):
+            raise self._lost(self.channel.last_words() or last_words(errors) or "ssh failed")
+        if status and status not in VANISHED:
+            raise TargetError(f"rsync ended with {status}: {_cause(errors)}")
+        found = SENT.search(output)
         return int(re.sub(rb"[,.]", b"", found[1])) if found else 0
 
+    def _rsync(self, root: str, area: str) -> list[str]:
+        settings = self.settings
+        options = ssh_options(settings, self.target, f"{self.files}.ssh", master=False)
+        return [
+            *DIES_WITH_US,
+            RSYNC,
+            "-lptgoDHS" + ("A" if settings.acls else "") + ("X" if settings.xattrs else ""),
+            "--numeric-ids",
+            "--ignore-times",
+            # Or a link, pipe or directory that differs within one second keeps its nanoseconds.
+            "--modify-window=-1",
+            "--from0",
+            f"--files-from={self.files}.list",
+            "--stats",
+            "--info=progress2",
+            "--outbuf=N",
+            f"--timeout={max(10, 2 * settings.connect_timeout)}",
+            "-e",
+            shlex.join([SSH, *options]),
+            "--",
+            f"{root}/",
+            f"{self.target.host}:{area}/",
+        ]
+
+    def _run(self, command: list[str], progress: Copy) -> tuple[int, bytes, bytes]:
+        tail = bytearray()
+        with open(f"{self.files}.errors", "w+b") as errors:
+            try:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    bufsize=0,
+                    env={**os.environ, "LC_ALL": "C"},
+                )
+            except OSError as error:
+                raise TargetError(f"{command[0]} can't be started: {error}") from None
+            late = threading.Timer(self.settings.timeout, process.kill)
+            late.start()
+            try:
+                with process:
+                    while data := os.read(process.stdout.fileno(), 65536):
+                        tail = (tail + data)[-4000:]
+                        progress.heard(re.split(rb"[\r\n]", data.rstrip())[-1])
+            finally:
+                timed_out = not late.is_alive()
+                late.cancel()
+            if timed_out:
+                raise self._lost(f"the copy did not end within timeout={self.settings.timeout} seconds")
+            errors.seek(0)
+            return process.returncode, bytes(tail), errors.read()
+
     def close(self) -> None:
-        subprocess.run(
-            ["/usr/bin/ssh", *self.options, "-O", "exit", self.target.host],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=10,
-            check=False,
-        )
-
-    def _run(self, command: list[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
-        try:
-            # A publisher that is killed takes ssh and rsync with it, or they hold the receiver's lock.
-            return subprocess.run(
-                ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--", *command],
-                input=data,
-                capture_output=True,
-                timeout=self.timeout,
-                check=False,
-                env={**os.environ, "LC_ALL": "C"},
-            )
-        except subprocess.TimeoutExpired:
-            raise UnreachableError(f"no end after timeout={self.timeout} seconds") from None
-        except OSError as error:
-            raise TargetError(f"{command[0]} can't be started: {error}") from None
+        if not self.dead:
+            self.dead = "closed"
+            self.channel.close()
 
 
-def _last_words(output: bytes) -> str:
-    lines = [line.strip() for line in output.decode("utf-8", "backslashreplace").splitlines() if line.strip()]
-    return " / ".join(lines[-2:])[-400:]
+def _cause(errors: bytes) -> str:
+    """Why rsync gave up comes first; what follows from it comes after."""
+    lines = [line for line in errors.splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(b"rsync error:") and b"Broken pipe" not in line]
+    return last_words(b"\n".join((telling or lines)[:2]))
+
+
+def ssh_options(settings: Settings, target: Target, control: str, *, master: bool) -> list[str]:
+    """Our key, our host keys, nothing from the caller's configuration."""
+    # A node that stops to answer is noticed after two of these.
+    pulse = max(1, settings.connect_timeout // 2)
+    values = {
+        "BatchMode": "yes",
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "StrictHostKeyChecking": "yes",
+        "UserKnownHostsFile": settings.known_hosts,
+        "GlobalKnownHostsFile": "/dev/null",
+        "UpdateHostKeys": "no",
+        "ConnectTimeout": settings.connect_timeout,
+        "ServerAliveInterval": pulse,
+        "ServerAliveCountMax": 1,
+        "LogLevel": "ERROR",
+        "ControlMaster": "yes" if master else "no",
+        "ControlPersist": "no",
+        "ControlPath": control,
+    }
+    words = ["-F", "none", "-T", "-p", str(target.port), "-l", target.user, "-i", settings.ssh_key]
+    for name, value in values.items():
+        words += ["-o", f"{name}={value}"]
+    return words

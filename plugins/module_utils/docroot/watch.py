@@ -1,25 +1,38 @@
 """lamp-docroot-watch: is the generation that visitors see here the one that is expected?
 
-The answer is a file in the not-ready directory: there while it is not, gone while it is.
+The answer is a file in the not-ready directory: there while it is not, gone while it is. On its way the watch
+learns from the notebook whom this node takes orders from.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
 from typing import Any
 
+from ansible_collections.boring.lamp.plugins.module_utils.docroot import fence
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.announce import connect, read_generation
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import read_json, write_json
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.generations import NodeError, Root
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.receive import CONFIG, MEMORY
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import (
+    BusyError,
+    read_json,
+    write_json,
+)
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.root import (
+    CONFIG,
+    EXPECTED,
+    MEMORY,
+    NodeError,
+    Root,
+)
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import Notebook
 
-EXPECTED = "/var/lib/lamp/docroot/expected.json"
 PERIOD = 2.0
 # How long the previous generation is accepted after the expected one changed before our eyes.
 SWITCH_GRACE = 30.0
+
+AUTHORITY = "SELECT holder, epoch FROM lamp.holder WHERE part = 'authority'"
 
 
 def newest(*decisions: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -37,6 +50,14 @@ def verdict(live: str | None, expected: dict[str, Any] | None, switching: bool) 
     if switching and live == expected.get("previous"):
         return ""
     return f"generation {live} is live, {expected['generation']} is expected"
+
+
+def read_authority(connection: Any) -> tuple[str, int] | None:
+    """Who is the authoritative node, says the notebook, and since which epoch."""
+    with connection.cursor() as cursor:
+        cursor.execute(AUTHORITY)
+        row = cursor.fetchone()
+    return (str(row[0]), int(row[1])) if row else None
 
 
 class Watch:
@@ -57,10 +78,17 @@ class Watch:
         try:
             if self.connection is None:
                 self.connection = connect(self.notebook)
+            self.learn(read_authority(self.connection))
             return read_generation(self.connection, self.notebook.site)
         except Exception:  # whatever is wrong with the notebook, the last known expectation counts
             self.connection = None
             return None
+
+    def learn(self, authority: tuple[str, int] | None) -> None:
+        if authority is not None:
+            # What can't be remembered now is in the notebook the next time as well.
+            with contextlib.suppress(NodeError, BusyError, OSError):
+                fence.learn(self.root, *authority, notebook=True)
 
     def look(self) -> str:
         expected = newest(self.ask_notebook(), self.root.remembered().get("told"), self.known)
