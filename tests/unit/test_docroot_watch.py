@@ -105,12 +105,38 @@ def test_the_last_known_expectation_survives_the_notebook(
     monkeypatch.setattr(watch, "read_authority", lambda connection: None)
     monkeypatch.setattr(watch, "read_generation", read)
     config = host.config | {"notebook": {"socket": "s", "user": "u", "password_file": "p", "site": "site"}}
-    assert NEW in Watch(config).look()
+    keeper = Watch(config)
+    assert NEW in keeper.look()
     line.clear()
-    assert NEW in Watch(config).look()
+    assert NEW in keeper.look()
     # A switch that the publisher told us of later than the notebook's line wins over it.
     host.told(decision(OLD, 3))
+    assert Watch(config).look() != "", "nobody knows yet whether the notebook has something newer"
+    monkeypatch.setattr(watch, "FIRST_WORD", 0)
     assert Watch(config).look() == ""
+
+
+def away(notebook: Any) -> None:
+    raise OSError("nobody answers")
+
+
+def test_who_was_away_hears_the_notebook_before_visitors_come(
+    host: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = {"socket": "/nowhere", "user": "u", "password_file": "/nowhere", "site": "site"}
+    host.live(NEW)
+    host.told(decision(NEW, 1))
+    keeper = Watch({**host.config, "notebook": notebook})
+    assert "notebook" in keeper.look()
+    # The rollback that this node missed: its own generation is not the previous one of a switch that goes on.
+    monkeypatch.setattr(watch, "connect", lambda notebook: None)
+    monkeypatch.setattr(watch, "read_authority", lambda connection: None)
+    monkeypatch.setattr(watch, "read_generation", lambda connection, site: decision(OLD, 2, NEW))
+    assert OLD in keeper.look()
+    silent = Watch({**host.config, "notebook": {**notebook, "socket": "/elsewhere"}})
+    monkeypatch.setattr(watch, "connect", away)
+    silent.started -= watch.FIRST_WORD
+    assert OLD in silent.look(), "what is known counts when the notebook stays silent"
 
 
 def test_the_watch_learns_whom_the_node_obeys(host: Node, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ LAB = Path(__file__).resolve().parents[2] / "molecule" / "shared" / "lab"
 sys.path.insert(0, str(LAB))
 
 from archive import Archive, host_codename, parse_index_targets, sources_for  # noqa: E402
+from engine import stale_bridges  # noqa: E402
 from image import recipe_tag  # noqa: E402
 
 LISTING = """bookworm|main|http://mirror.example/debian/
@@ -50,3 +51,8 @@ def test_an_image_of_another_suite_or_key_has_another_name() -> None:
     names = {recipe_tag("bookworm", "key a"), recipe_tag("trixie", "key a"), recipe_tag("bookworm", "key b")}
     assert len(names) == 3
     assert recipe_tag("bookworm", "key a") in names
+
+
+def test_bridges_of_an_engine_that_was_killed_go_and_no_others() -> None:
+    there = ["lo", "eth0", "docker0", "br-0123456789ab", "br-fedcba987654", "br-lan", "br-0123456789abc"]
+    assert stale_bridges(there, ["fedcba987654" + "0" * 52]) == ["br-0123456789ab"]

@@ -23,4 +23,4 @@ for letter in (b"B", b"C"):
         for _ in range(SIZE // BLOCK):
             file.write(letter * BLOCK)
             file.flush()
-            time.sleep(0.005)
+            time.sleep(0.02)

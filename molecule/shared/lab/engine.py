@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
 START_SECONDS = 60
+BRIDGE = re.compile("br-[0-9a-f]{12}")
 
 
 class LabError(RuntimeError):
@@ -28,7 +30,7 @@ def ensure_engine(log: Path) -> bool:
         return False
     if os.geteuid() != 0:
         raise LabError("No Docker engine answers and this is not root: start Docker, or run as root.")
-    install_packages({"dockerd": "docker.io", "iptables": "iptables"})
+    install_packages({"dockerd": "docker.io", "iptables": "iptables", "ip": "iproute2"})
     remove_stale_files()
     start(log)
     deadline = time.monotonic() + START_SECONDS
@@ -37,6 +39,7 @@ def ensure_engine(log: Path) -> bool:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""
             raise LabError(f"dockerd did not answer within {START_SECONDS} s. From {log}:\n{tail}")
         time.sleep(0.3)
+    remove_stale_bridges()
     return True
 
 
@@ -71,6 +74,20 @@ def remove_stale_files() -> None:
             path.unlink()
     if not Path("/var/run/docker.pid").exists():
         Path("/var/run/docker.sock").unlink(missing_ok=True)
+
+
+def remove_stale_bridges() -> None:
+    """Remove the bridges of an engine that was killed: they hold the addresses of networks that come back."""
+    listing = ["docker", "network", "ls", "--no-trunc", "--quiet", "--filter", "driver=bridge"]
+    owned = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split()
+    for place in stale_bridges(os.listdir("/sys/class/net"), owned):
+        subprocess.run(["ip", "link", "delete", place], capture_output=True, check=False)
+
+
+def stale_bridges(interfaces: list[str], networks: list[str]) -> list[str]:
+    """Interfaces named as Docker names a network's bridge, of networks that the engine does not have."""
+    owned = {f"br-{network[:12]}" for network in networks}
+    return [name for name in interfaces if BRIDGE.fullmatch(name) and name not in owned]
 
 
 def is_running(pid: str, command: str) -> bool:

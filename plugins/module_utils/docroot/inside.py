@@ -37,11 +37,18 @@ class Inside:
         return None if above is None else above + b"/" + raw(path[path.rfind("/") + 1 :])
 
     def lstat(self, path: str) -> os.stat_result | None:
-        return _lstat(self.name(path))
+        place = self.name(path)
+        info = _lstat(place)
+        if info is not None and stat.S_ISDIR(info.st_mode):
+            self._known[path] = place
+        return info
 
-    def remove(self, path: str) -> None:
-        """Take a name away with everything below it; a name that is not there is fine."""
-        info = self.lstat(path)
+    def remove(self, path: str, info: os.stat_result | None = None) -> None:
+        """Take a name away with everything below it; a name that is not there is fine.
+
+        `info` is what lstat() just said of it, if somebody asked.
+        """
+        info = info or self.lstat(path)
         if info is None:
             return
         place = self.name(path)

@@ -102,7 +102,7 @@ def make_equal(tree: str, base: str, dirty: Iterable[str]) -> None:
     """Make the dirty paths of the tree what they are in the base: its directories, and links to its files."""
     ours, theirs = Inside(tree), Inside(base)
     touched = {""}
-    missing: list[str] = []
+    missing: list[tuple[str, os.stat_result]] = []
     # Children before their directories, so that a directory that has to go is empty by then.
     for path in sorted(set(dirty), reverse=True):
         old, new = ours.lstat(path), theirs.lstat(path)
@@ -113,12 +113,12 @@ def make_equal(tree: str, base: str, dirty: Iterable[str]) -> None:
             if (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino):
                 continue
         if old is not None:
-            ours.remove(path)
+            ours.remove(path, old)
             touched.add(parent(path))
         if new is not None:
-            missing.append(path)
-    for path in reversed(missing):
-        if stat.S_ISDIR(theirs.lstat(path).st_mode):
+            missing.append((path, new))
+    for path, info in reversed(missing):
+        if stat.S_ISDIR(info.st_mode):
             ours.make_directory(path)
             touched.add(path)
         else:
@@ -138,18 +138,23 @@ def dress_like(place: bytes | None, model: bytes) -> None:
     if place is None:
         raise NotADirectoryError(f"{model!r} has no counterpart")
     wanted, found = os.lstat(model), os.lstat(place)
+    mode, altered = stat.S_IMODE(wanted.st_mode), False
     if (found.st_uid, found.st_gid) != (wanted.st_uid, wanted.st_gid):
         os.chown(place, wanted.st_uid, wanted.st_gid, follow_symlinks=False)
+        altered = True
     attributes, present = _attributes(model), _attributes(place)
-    for key in present.keys() - attributes.keys():
-        os.removexattr(place, key, follow_symlinks=False)
-    for key, value in attributes.items():
-        if present.get(key) != value:
-            os.setxattr(place, key, value, follow_symlinks=False)
-    # An access control list is part of the mode, so the mode goes last.
-    if stat.S_IMODE(os.lstat(place).st_mode) != stat.S_IMODE(wanted.st_mode):
-        os.chmod(place, stat.S_IMODE(wanted.st_mode))
-    os.utime(place, ns=(wanted.st_atime_ns, wanted.st_mtime_ns))
+    if attributes != present:
+        for key in present.keys() - attributes.keys():
+            os.removexattr(place, key, follow_symlinks=False)
+        for key, value in attributes.items():
+            if present.get(key) != value:
+                os.setxattr(place, key, value, follow_symlinks=False)
+        altered = True
+    # An access control list is part of the mode, and a new owner may cost bits of it, so the mode goes last.
+    if altered or stat.S_IMODE(found.st_mode) != mode:
+        os.chmod(place, mode)
+    if found.st_mtime_ns != wanted.st_mtime_ns:
+        os.utime(place, ns=(wanted.st_atime_ns, wanted.st_mtime_ns))
 
 
 def _attributes(place: bytes) -> dict[str, bytes]:

@@ -31,6 +31,8 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings impor
 PERIOD = 2.0
 # How long the previous generation is accepted after the expected one changed before our eyes.
 SWITCH_GRACE = 30.0
+# Who was away may have missed a decision, and waits so long for the notebook before it trusts itself.
+FIRST_WORD = 15.0
 
 AUTHORITY = "SELECT holder, epoch FROM lamp.holder WHERE part = 'authority'"
 
@@ -71,6 +73,8 @@ class Watch:
         self.known: dict[str, Any] | None = read_json(EXPECTED) or None
         self.seen: str | None = None
         self.changed_at: float | None = None
+        self.started = time.monotonic()
+        self.heard = self.notebook is None
 
     def ask_notebook(self) -> dict[str, Any] | None:
         if self.notebook is None:
@@ -79,7 +83,9 @@ class Watch:
             if self.connection is None:
                 self.connection = connect(self.notebook)
             self.learn(read_authority(self.connection))
-            return read_generation(self.connection, self.notebook.site)
+            found = read_generation(self.connection, self.notebook.site)
+            self.heard = True
+            return found
         except Exception:  # whatever is wrong with the notebook, the last known expectation counts
             self.connection = None
             return None
@@ -91,7 +97,10 @@ class Watch:
                 fence.learn(self.root, *authority, notebook=True)
 
     def look(self) -> str:
-        expected = newest(self.ask_notebook(), self.root.remembered().get("told"), self.known)
+        noted = self.ask_notebook()
+        if not self.heard and time.monotonic() - self.started < FIRST_WORD:
+            return "the notebook has not been read since the start"
+        expected = newest(noted, self.root.remembered().get("told"), self.known)
         if expected != self.known and expected is not None:
             self.known = expected
             write_json(EXPECTED, expected, 0o644)
