@@ -9,7 +9,7 @@ LAB = Path(__file__).resolve().parents[2] / "molecule" / "shared" / "lab"
 sys.path.insert(0, str(LAB))
 
 from archive import Archive, host_codename, parse_index_targets, sources_for  # noqa: E402
-from engine import stale_bridges  # noqa: E402
+from engine import stale_bridges, stale_rules  # noqa: E402
 from image import recipe_tag  # noqa: E402
 
 LISTING = """bookworm|main|http://mirror.example/debian/
@@ -56,3 +56,21 @@ def test_an_image_of_another_suite_or_key_has_another_name() -> None:
 def test_bridges_of_an_engine_that_was_killed_go_and_no_others() -> None:
     there = ["lo", "eth0", "docker0", "br-0123456789ab", "br-fedcba987654", "br-lan", "br-0123456789abc"]
     assert stale_bridges(there, ["fedcba987654" + "0" * 52]) == ["br-0123456789ab"]
+
+
+def test_so_do_its_rules() -> None:
+    saved = """*nat
+-A POSTROUTING -s 172.30.14.0/24 ! -o br-0123456789ab -j MASQUERADE
+-A POSTROUTING -s 172.30.15.0/24 ! -o br-fedcba987654 -j MASQUERADE
+COMMIT
+*filter
+-A FORWARD -o br-0123456789ab -m comment --comment "of a shop" -j DOCKER
+-A INPUT -i br-lan -j ACCEPT
+"""
+    assert stale_rules(saved, ["fedcba987654" + "0" * 52]) == [
+        ("nat", ["POSTROUTING", "-s", "172.30.14.0/24", "!", "-o", "br-0123456789ab", "-j", "MASQUERADE"]),
+        (
+            "filter",
+            ["FORWARD", "-o", "br-0123456789ab", "-m", "comment", "--comment", "of a shop", "-j", "DOCKER"],
+        ),
+    ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 START_SECONDS = 60
@@ -39,7 +41,7 @@ def ensure_engine(log: Path) -> bool:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""
             raise LabError(f"dockerd did not answer within {START_SECONDS} s. From {log}:\n{tail}")
         time.sleep(0.3)
-    remove_stale_bridges()
+    remove_stale_networks()
     return True
 
 
@@ -76,18 +78,35 @@ def remove_stale_files() -> None:
         Path("/var/run/docker.sock").unlink(missing_ok=True)
 
 
-def remove_stale_bridges() -> None:
-    """Remove the bridges of an engine that was killed: they hold the addresses of networks that come back."""
+def remove_stale_networks() -> None:
+    """Remove bridges and packet filter rules of an engine that was killed.
+
+    They hold the addresses of networks that come back, and translate what goes between their hosts.
+    """
     listing = ["docker", "network", "ls", "--no-trunc", "--quiet", "--filter", "driver=bridge"]
     owned = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split()
+    rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=False).stdout
+    for table, rule in stale_rules(rules, owned):
+        subprocess.run(["iptables", "-t", table, "-D", *rule], capture_output=True, check=False)
     for place in stale_bridges(os.listdir("/sys/class/net"), owned):
         subprocess.run(["ip", "link", "delete", place], capture_output=True, check=False)
 
 
-def stale_bridges(interfaces: list[str], networks: list[str]) -> list[str]:
-    """Interfaces named as Docker names a network's bridge, of networks that the engine does not have."""
+def stale_bridges(names: Iterable[str], networks: list[str]) -> list[str]:
+    """Names that Docker gives to a network's bridge, of networks that the engine does not have."""
     owned = {f"br-{network[:12]}" for network in networks}
-    return [name for name in interfaces if BRIDGE.fullmatch(name) and name not in owned]
+    return [name for name in names if BRIDGE.fullmatch(name) and name not in owned]
+
+
+def stale_rules(saved: str, networks: list[str]) -> list[tuple[str, list[str]]]:
+    """Table and words of the rules, as iptables-save prints them, that name such a bridge."""
+    out, table = [], ""
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            table = line[1:].strip()
+        elif line.startswith("-A ") and stale_bridges(words := shlex.split(line), networks):
+            out.append((table, words[1:]))
+    return out
 
 
 def is_running(pid: str, command: str) -> bool:
