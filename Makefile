@@ -7,6 +7,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 COLLECTION := .cache/collections/ansible_collections/boring/lamp
 INVENTORY ?= inventories/demo
+APT_INSTALL := apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
@@ -23,10 +24,10 @@ help: ## Show this list
 
 $(READY): requirements-dev.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	  { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends python3-venv; }
+	  { $(APT_INSTALL) python3-venv; }
 	@# The planner's tests compare it with what rsync itself makes of a tree.
 	@command -v rsync >/dev/null || \
-	  { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends rsync; }
+	  { $(APT_INSTALL) rsync; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@mkdir -p $(dir $(COLLECTION)) && ln -sfn $(CURDIR) $(COLLECTION)

@@ -102,7 +102,7 @@ def test_the_last_known_expectation_survives_the_notebook(
         return line[0]
 
     monkeypatch.setattr(watch, "connect", lambda notebook: object())
-    monkeypatch.setattr(watch, "read_authority", lambda connection: None)
+    monkeypatch.setattr(watch, "authority_line", lambda connection: None)
     monkeypatch.setattr(watch, "read_generation", read)
     config = host.config | {"notebook": {"socket": "s", "user": "u", "password_file": "p", "site": "site"}}
     keeper = Watch(config)
@@ -130,7 +130,7 @@ def test_who_was_away_hears_the_notebook_before_visitors_come(
     assert "notebook" in keeper.look()
     # The rollback that this node missed: its own generation is not the previous one of a switch that goes on.
     monkeypatch.setattr(watch, "connect", lambda notebook: None)
-    monkeypatch.setattr(watch, "read_authority", lambda connection: None)
+    monkeypatch.setattr(watch, "authority_line", lambda connection: None)
     monkeypatch.setattr(watch, "read_generation", lambda connection, site: decision(OLD, 2, NEW))
     assert OLD in keeper.look()
     silent = Watch({**host.config, "notebook": {**notebook, "socket": "/elsewhere"}})

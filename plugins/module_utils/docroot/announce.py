@@ -61,12 +61,19 @@ def connect(notebook: Notebook) -> Any:
 def read_authority(notebook: Notebook) -> dict[str, Any] | None:
     """Who may publish, and since which epoch; empty if nobody is written down, None if nobody answers."""
     try:
-        with contextlib.closing(connect(notebook)) as connection, connection.cursor() as cursor:
-            cursor.execute(READ_AUTHORITY)
-            row = cursor.fetchone()
+        with contextlib.closing(connect(notebook)) as connection:
+            line = authority_line(connection)
     except Exception:  # a driver that is missing counts as much as a database that is away
         return None
-    return {"holder": str(row[0]), "epoch": int(row[1])} if row else {}
+    return {"holder": line[0], "epoch": line[1]} if line else {}
+
+
+def authority_line(connection: Any) -> tuple[str, int] | None:
+    """Who is the authoritative node, says the notebook, and since which epoch."""
+    with connection.cursor() as cursor:
+        cursor.execute(READ_AUTHORITY)
+        row = cursor.fetchone()
+    return (str(row[0]), int(row[1])) if row else None
 
 
 def write_generation(notebook: Notebook, generation: str, previous: str | None, since: float) -> str:

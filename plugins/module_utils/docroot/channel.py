@@ -106,6 +106,7 @@ class Channel:
             raise SilentError
 
 
-def last_words(output: bytes) -> str:
+def last_words(output: bytes, most: int = 2, length: int = 400) -> str:
+    """The last lines that a program wrote, shortened."""
     lines = [line.strip() for line in output.decode("utf-8", "backslashreplace").splitlines() if line.strip()]
-    return " / ".join(lines[-2:])[-400:]
+    return " / ".join(lines[-most:])[-length:]

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 from collections.abc import Iterable, Iterator
 
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.channel import last_words
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.excludes import compile_excludes
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.guards import RefusedError
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import raw, shown
@@ -78,5 +79,4 @@ def _objection(settings: Settings, root: str, check: Check, files: list[str]) ->
         return f"{subject} can't be run: {error}"
     if not done.returncode:
         return ""
-    words = [line.strip() for line in done.stdout.decode("utf-8", "backslashreplace").splitlines()]
-    return f"{subject} ended with {done.returncode}: {' / '.join(list(filter(None, words))[-3:])[-500:]}"
+    return f"{subject} ended with {done.returncode}: {last_words(done.stdout, most=3, length=500)}"

@@ -22,11 +22,11 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.channel import
 )
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import listed
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.progress import Copy
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.session import PROTOCOL
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import Settings, Target
 
 SSH = "/usr/bin/ssh"
 RSYNC = "/usr/bin/rsync"
-PROTOCOL = 2
 SSH_FAILED = 255
 # Bytes of a request that even a busy node reads in a second; meanwhile it gives no sign of life.
 READS = 5_000_000

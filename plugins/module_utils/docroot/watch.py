@@ -13,7 +13,11 @@ import time
 from typing import Any
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot import fence
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.announce import connect, read_generation
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.announce import (
+    authority_line,
+    connect,
+    read_generation,
+)
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import (
     BusyError,
     read_json,
@@ -34,8 +38,6 @@ SWITCH_GRACE = 30.0
 # Who was away may have missed a decision, and waits so long for the notebook before it trusts itself.
 FIRST_WORD = 15.0
 
-AUTHORITY = "SELECT holder, epoch FROM lamp.holder WHERE part = 'authority'"
-
 
 def newest(*decisions: dict[str, Any] | None) -> dict[str, Any] | None:
     """The decision that was made last, whoever told us."""
@@ -52,14 +54,6 @@ def verdict(live: str | None, expected: dict[str, Any] | None, switching: bool) 
     if switching and live == expected.get("previous"):
         return ""
     return f"generation {live} is live, {expected['generation']} is expected"
-
-
-def read_authority(connection: Any) -> tuple[str, int] | None:
-    """Who is the authoritative node, says the notebook, and since which epoch."""
-    with connection.cursor() as cursor:
-        cursor.execute(AUTHORITY)
-        row = cursor.fetchone()
-    return (str(row[0]), int(row[1])) if row else None
 
 
 class Watch:
@@ -82,7 +76,7 @@ class Watch:
         try:
             if self.connection is None:
                 self.connection = connect(self.notebook)
-            self.learn(read_authority(self.connection))
+            self.learn(authority_line(self.connection))
             found = read_generation(self.connection, self.notebook.site)
             self.heard = True
             return found
