@@ -18,6 +18,7 @@ SOURCE = "/var/www/site"
 SITE = "/srv/lamp/site"
 FLAG = "/run/lamp/not-ready.d/generation"
 CONFIG = "/etc/lamp/docroot/publisher.json"
+EXPECTED = "/var/lib/lamp/docroot/expected.json"
 CONNECT_TIMEOUT = 5
 # What is no part of a generation.
 APART = ("media", "var/cache")
@@ -160,6 +161,20 @@ class Lab:
     def litter(self, name: str) -> str:
         return self.run(
             name, f"ls -d {SITE}/generations/incoming.* {SITE}/shared/.incoming/* 2>/dev/null || true"
+        )
+
+    def settled(self) -> list[str]:
+        """Every file and its times, as soon as the watch of each node has noted what is expected there."""
+        noted = f"grep -qF $(basename $(readlink {SITE}/current)) {EXPECTED}"
+        for name in NODES:
+            assert eventually(lambda name=name: self.node(name).run(noted).rc == 0), name
+        return self.files()
+
+    def files(self) -> list[str]:
+        """Every file and its times, on each node: what is published, the source and what is remembered."""
+        places = f"{SITE} {SOURCE} /var/lib/lamp /etc/lamp"
+        return self.everywhere(
+            f"find {places} -printf '%p %y %m %s %T@ %C@ %l\\n' 2>/dev/null | sort | cat -v"
         )
 
     def reloads(self) -> list[str]:

@@ -60,24 +60,20 @@ def test_a_node_whose_clock_ran_ahead_gets_what_is_older(lab: Lab) -> None:
 
 def test_nothing_changed_nothing_done(lab: Lab) -> None:
     lab.publish()
-    everything = (
-        f"find {SITE} {SOURCE} /var/lib/lamp /etc/lamp -printf '%p %y %m %s %T@ %C@ %l\\n' | sort | cat -v"
-    )
-    before = lab.everywhere(everything), lab.reloads()
+    before = lab.settled(), lab.reloads()
     assert lab.publish()["changed"] is False
-    assert (lab.everywhere(everything), lab.reloads()) == before
+    assert (lab.files(), lab.reloads()) == before
 
 
 def test_check_mode_counts_and_writes_nothing(lab: Lab) -> None:
     lab.write("checked.php", "new")
     lab.write("media/checked.jpg", "new")
     lab.run("node1", f"rm {SOURCE}/media/a.jpg")
-    everything = f"find {SITE} /var/lib/lamp /etc/lamp -printf '%p %y %m %s %T@ %C@ %l\\n' | sort | cat -v"
-    before = lab.everywhere(everything)
+    before = lab.settled()
     counted = lab.publish("--check")
     assert counted["changed"] is True
     assert counted["added"]["sample"] == ["checked.php", "media/checked.jpg"]
-    assert lab.everywhere(everything) == before
+    assert lab.files() == before
     done = lab.publish()
     kinds = ("added", "updated", "deleted", "meta_changed")
     assert [done[kind] for kind in kinds] == [counted[kind] for kind in kinds]
