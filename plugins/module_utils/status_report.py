@@ -17,8 +17,8 @@ def status_report(seen: Mapping[str, Any]) -> dict[str, Any]:
     """What `status` shows.
 
     seen: groups (part to hosts), reached (hosts that answered), authoritative (host or ""), topology (result
-    of mysql_topology_info or {}), for each of lb, varnish, app and redis what each host said (see the row
-    functions), where a copy of the docroot runs progress and now (see copying), and least_free (per cent).
+    of mysql_topology_info or {}), for each of lb, varnish, app, mysql and redis what each host said (see the
+    row functions), where a copy of the docroot runs progress and now (see copying), and least_free (in %).
     Returns rows (node, part, state, details), problems (sentences), text (the table's lines).
     """
     rows: list[Row] = []
@@ -110,13 +110,32 @@ def mysql_row(host: str, seen: Mapping[str, Any]) -> tuple[Row, list[str]]:
     """A database server, as mysql_topology_info saw it; what is wrong is in the topology's own problems."""
     servers = {server["name"]: server for server in seen["topology"].get("servers", [])}
     server = servers.get(host)
+    copy = seeding(host, seen)
     if server is None or not server["reachable"]:
-        return (host, "mysql", "DOWN", (server or {}).get("error", "")), []
-    details = [f"epoch {server['epoch']}", "read-only" if server["read_only"] else "writable"]
+        return (host, "mysql", "DOWN", "; ".join(filter(None, [(server or {}).get("error", ""), *copy]))), []
+    details = [*copy, f"epoch {server['epoch']}", "read-only" if server["read_only"] else "writable"]
     if server["role"] == "replica":
         lag = server["lag"]
         details.append("lag unknown" if lag is None else f"lag {lag} s")
     return (host, "mysql", server["role"], ", ".join(details)), []
+
+
+def seeding(host: str, seen: Mapping[str, Any]) -> list[str]:
+    """How far the copy of the primary is that a database server gets; nothing where none is made."""
+    copy = ((seen.get("mysql") or {}).get(host) or {}).get("seeding")
+    if not copy:
+        return []
+    parts = [f"copy of the primary ({copy.get('method')}): {copy.get('phase')} {amount(copy.get('bytes'))}"]
+    if copy.get("total"):
+        parts[0] += f" of about {amount(copy.get('total'))}"
+    if copy.get("rate"):
+        parts.append(f"{amount(copy.get('rate'))}/s")
+    if copy.get("seconds_left") is not None:
+        parts.append(f"{copy['seconds_left']:.0f} s left")
+    silent = float(seen.get("now") or 0) - float(copy.get("updated") or 0)
+    if copy.get("updated") and silent > SILENCE:
+        parts.append(f"said {silent:.0f} s ago")
+    return [", ".join(parts)]
 
 
 def topology_problems(seen: Mapping[str, Any]) -> list[str]:

@@ -105,6 +105,23 @@ def test_older_writer_keeps_a_new_holder_waiting_but_takes_nothing_from_it() -> 
     assert decide(replace(new, read_only=False), [old], LIFT).primary
 
 
+@pytest.mark.parametrize(
+    ("changes", "primary"),
+    [
+        ({"read_only": False}, True),
+        ({"read_only": False, "replaced": True}, False),
+        ({"read_only": False, "holder": "db2"}, False),
+        ({}, False),
+    ],
+)
+def test_nothing_is_done_while_somebody_changes_the_primary(
+    changes: dict[str, object], primary: bool
+) -> None:
+    found = decide(server("db1", changing=True, **changes), [replica("db2")], LIFT)
+    assert (found.action, found.primary) == (Action.NONE, primary)
+    assert "under way" in found.reason
+
+
 def test_holder_that_still_replicates_is_not_lifted() -> None:
     assert decide(replica("db1"), [server("db2")], LIFT).action is Action.NONE
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.boring.lamp.plugins.module_utils.guard.config import load
-from ansible_collections.boring.lamp.plugins.module_utils.guard.watch import FRESH, Watch, read_consent
+from ansible_collections.boring.lamp.plugins.module_utils.guard.watch import (
+    CONSENT,
+    FRESH,
+    Watch,
+    read_consent,
+)
 from ansible_collections.boring.lamp.plugins.module_utils.guard.web import serve
 
 STATUS: dict[str, Any] = {"name": "db1", "primary": True, "replica": False, "reason": "primary by epoch 1"}
@@ -71,6 +78,9 @@ def config_file(tmp_path: Path) -> Path:
         "listen_address": "127.0.0.1",
         "listen_port": 0,
         "consent_file": str(tmp_path / "consent"),
+        "awake_file": str(tmp_path / "awake"),
+        "memory_file": str(tmp_path / "last-primary.json"),
+        "switch_user": "lamp_switch",
     }
     path = tmp_path / "guard.json"
     path.write_text(json.dumps(raw))
@@ -105,3 +115,10 @@ def test_consent_is_a_number_or_none(tmp_path: Path, content: str | None, epoch:
     if content is not None:
         path.write_text(content)
     assert read_consent(path) == epoch
+
+
+def test_consent_is_for_the_restart_that_follows(tmp_path: Path) -> None:
+    path = tmp_path / "consent"
+    path.write_text("3\n")
+    os.utime(path, (0, time.time() - CONSENT - 1))
+    assert read_consent(path) is None

@@ -11,6 +11,7 @@ sys.path.insert(0, str(LAB))
 from archive import Archive, host_codename, parse_index_targets, sources_for  # noqa: E402
 from engine import stale_bridges, stale_rules  # noqa: E402
 from image import recipe_tag  # noqa: E402
+from lab import known_now  # noqa: E402
 
 LISTING = """bookworm|main|http://mirror.example/debian/
 bookworm|contrib|http://mirror.example/debian/
@@ -51,6 +52,21 @@ def test_an_image_of_another_suite_or_key_has_another_name() -> None:
     names = {recipe_tag("bookworm", "key a"), recipe_tag("trixie", "key a"), recipe_tag("bookworm", "key b")}
     assert len(names) == 3
     assert recipe_tag("bookworm", "key a") in names
+
+
+def test_images_of_other_suites_stay_known_until_they_are_made_anew() -> None:
+    first = known_now({}, "bookworm", {"bookworm": "lab:b1", "trixie": "lab:t1"})
+    assert first == {
+        "image": "lab:b1",
+        "suite": "bookworm",
+        "images": {"bookworm": "lab:b1", "trixie": "lab:t1"},
+    }
+    known = {**first, "host_options": {"privileged": True}}
+    # A scenario that wants no other suite changes nothing.
+    assert known_now(known, "bookworm", {"bookworm": "lab:b1"}) == known
+    later = known_now(known, "bookworm", {"bookworm": "lab:b2"})
+    assert later["images"] == {"bookworm": "lab:b2", "trixie": "lab:t1"}
+    assert "host_options" not in later
 
 
 def test_bridges_of_an_engine_that_was_killed_go_and_no_others() -> None:

@@ -164,3 +164,25 @@ def test_no_database_answered(seen: dict[str, Any]) -> None:
     report = status_report(seen)
     assert state_of(report, "db1") == "DOWN"
     assert report["problems"] == ["No database server could be asked who is primary."]
+
+
+def test_copy_of_a_database_server_shows_how_far_it_is(seen: dict[str, Any]) -> None:
+    copied = {
+        "method": "backup",
+        "phase": "receiving",
+        "bytes": 5e8,
+        "total": 2e9,
+        "rate": 1e8,
+        "seconds_left": 15,
+    }
+    seen["mysql"] = {"db1": {"seeding": {}}, "db2": {"seeding": copied}}
+    report = status_report(seen)
+    details = next(row[3] for row in report["rows"] if row[0] == "db2")
+    assert "copy of the primary (backup): receiving 500 MB of about 2.0 GB, 100 MB/s, 15 s left" in details
+    assert "copy" not in next(row[3] for row in report["rows"] if row[0] == "db1")
+    # While the copy takes its place, the server is down.
+    seen["topology"]["servers"][1].update(reachable=False, error="refused")
+    copied.update(phase="starting", total=0, rate=0, seconds_left=None, bytes=0, updated=100)
+    seen["now"] = 500
+    details = next(row[3] for row in status_report(seen)["rows"] if row[0] == "db2")
+    assert details == "refused; copy of the primary (backup): starting 0 B, said 400 s ago"

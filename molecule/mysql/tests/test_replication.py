@@ -80,7 +80,6 @@ def test_health_checks_say_who_is_who(db1: Host, db2: Host) -> None:
 def test_secrets_are_for_those_who_need_them(db1: Host) -> None:
     for path, mode, group in (
         ("/etc/lamp/mysql/guard.json", 0o640, "lamp_guard"),
-        ("/etc/lamp/mysql/replication.cnf", 0o600, "root"),
         ("/etc/lamp/mysql/key.pem", 0o640, "mysql"),
     ):
         found = db1.file(path)

@@ -15,7 +15,7 @@ import time
 import urllib.request
 
 from ansible_collections.boring.lamp.plugins.module_utils.guard.config import Config, load
-from ansible_collections.boring.lamp.plugins.module_utils.guard.watch import INTERVAL, Watch
+from ansible_collections.boring.lamp.plugins.module_utils.guard.watch import GLANCE, Watch
 from ansible_collections.boring.lamp.plugins.module_utils.guard.web import serve
 
 USAGE = "usage: guard run FILE | guard consent FILE"
@@ -40,10 +40,10 @@ def run(config: Config) -> int:
     first = True
     while True:
         begun = time.monotonic()
-        watch.tick()
-        notify("READY=1" if first else "WATCHDOG=1")
-        first = False
-        time.sleep(max(0.1, INTERVAL - (time.monotonic() - begun)))
+        if watch.step():
+            notify("READY=1" if first else "WATCHDOG=1")
+            first = False
+        time.sleep(max(GLANCE / 10, watch.pause - (time.monotonic() - begun)))
 
 
 def consent(config: Config) -> int:

@@ -24,6 +24,11 @@ class Config:
     listen_address: str
     listen_port: int
     consent_file: Path
+    # What outlives the guard: when it was last awake, and what it last saw of the primary.
+    awake_file: Path
+    memory_file: Path
+    # Who may change the primary.
+    switch_user: str
 
 
 def load(path: str) -> Config:
@@ -52,4 +57,7 @@ def load(path: str) -> Config:
         listen_address=raw["listen_address"],
         listen_port=raw["listen_port"],
         consent_file=Path(raw["consent_file"]),
+        awake_file=Path(raw["awake_file"]),
+        memory_file=Path(raw["memory_file"]),
+        switch_user=raw["switch_user"],
     )

@@ -32,6 +32,12 @@ class View:
     lag: int | None = None
     # The primary's side of semi-synchronous replication.
     semi_sync: bool | None = None
+    # Commits wait for a replica at this moment.
+    waits_for_replica: bool = False
+    gtid: str = ""
+    # Somebody changes the primary right now; and has written the decision for another one already.
+    changing: bool = False
+    replaced: bool = False
     error: str = ""
 
 
@@ -62,6 +68,10 @@ def decide(local: View, peers: Sequence[View], policy: Policy) -> Decision:
         return Decision(Action.NONE, f"the local server does not answer: {local.error}")
     replica = _is_fresh(local, policy)
     objection = objection_to_writing(local, peers)
+    if local.changing:
+        # Writers are held. Whoever holds them ends that, not a verdict that comes in between.
+        clear = not (objection or local.replaced or local.read_only)
+        return Decision(Action.NONE, "a change of primary is under way", primary=clear, replica=replica)
     if objection:
         if local.read_only:
             return Decision(Action.NONE, objection, replica=replica)
@@ -102,12 +112,16 @@ def reason_to_wait(local: View, peers: Sequence[View], policy: Policy) -> str:
             return f"{peer.name} is still writable (epoch {peer.epoch})"
     if policy.unreachable_peer == "lift" or policy.consent == local.epoch:
         return ""
-    # A peer that answers and shows no notebook told nothing about epochs either.
-    silent = [peer for peer in peers if not peer.reachable or peer.epoch is None]
+    silent = silent_peers(peers)
     if silent:
         names = ", ".join(f"{peer.name} ({peer.error or 'no notebook seen'})" for peer in silent)
         return f"waiting for {names}: it might know a newer epoch (policy {policy.unreachable_peer})"
     return ""
+
+
+def silent_peers(peers: Sequence[View]) -> list[View]:
+    """Who told nothing about epochs; one that answers and shows no notebook is among them."""
+    return [peer for peer in peers if not peer.reachable or peer.epoch is None]
 
 
 def _is_fresh(local: View, policy: Policy) -> bool:

@@ -6,26 +6,44 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.boring.lamp.plugins.module_utils.guard.decide import View
 from ansible_collections.boring.lamp.plugins.module_utils.topology.server import (
+    DENIED,
+    NO_SUCH_DATABASE_OR_TABLE,
     Server,
     Target,
+    code_of,
     connect,
     explain,
     read_server,
 )
-from ansible_collections.boring.lamp.plugins.module_utils.topology.words import ENGINES, engine_of
+from ansible_collections.boring.lamp.plugins.module_utils.topology.words import ENGINES, Words, engine_of
 
 LOCK_WAIT_TIMEOUT = 1205
 READ_TIMEOUT_WHILE_DROPPING = 10
 KILLABLE = """
-SELECT id FROM information_schema.processlist
+SELECT id AS id FROM information_schema.processlist
 WHERE user NOT IN ('root', 'system user', 'event_scheduler', %s)
-AND command NOT IN ('Binlog Dump', 'Daemon', 'Sleep')
+AND command NOT LIKE 'Binlog Dump%%' AND command NOT IN ('Daemon', 'Sleep')
 """
+# Whoever changes the primary holds this lock on the old one, see assist.py.
+GLANCE = """
+SELECT @@GLOBAL.read_only AS read_only, IS_USED_LOCK('lamp_switchover') IS NOT NULL AS held,
+(SELECT CONCAT(epoch, ' ', holder) FROM lamp.holder WHERE part = 'mysql') AS note
+"""
+
+
+@dataclass(frozen=True)
+class Glance:
+    """The little that is looked at ten times a second."""
+
+    read_only: bool | None = None
+    # Somebody holds the lock of a change of primary.
+    held: bool = False
+    note: str = ""
 
 
 class Link:
@@ -40,10 +58,29 @@ class Link:
         try:
             if self._connection is None:
                 self._connection = connect(self.target)
-            return view_of(read_server(self._connection, self.target))
+            server = read_server(self._connection, self.target)
+            if server.error:
+                # Denied. Rights are those of the login; an account that is just being made gets more.
+                self.close()
+            return view_of(server)
         except Exception as error:
             self.close()
             return View(name=self.target.name, error=explain(error))
+
+    def glance(self) -> Glance:
+        """One cheap statement. What goes wrong, the next whole look will say."""
+        try:
+            if self._connection is None:
+                self._connection = connect(self.target)
+            with self._connection.cursor() as cursor:
+                cursor.execute(GLANCE)
+                row = cursor.fetchone()
+            return Glance(bool(row["read_only"]), bool(row["held"]), row["note"] or "")
+        except Exception as error:
+            # A server without a notebook is no reason to dial again.
+            if code_of(error) not in NO_SUCH_DATABASE_OR_TABLE | DENIED:
+                self.close()
+            return Glance()
 
     def close(self) -> None:
         """Forget the connection, whatever state it is in."""
@@ -68,6 +105,8 @@ def view_of(server: Server) -> View:
         replicating=running,
         lag=lag,
         semi_sync=server.semi_sync_source,
+        waits_for_replica=server.semi_sync.get("source") == "ON",
+        gtid=server.gtid,
     )
 
 
@@ -76,8 +115,10 @@ def lift(target: Target, semi_sync: bool) -> None:
     connection = connect(target)
     try:
         with connection.cursor() as cursor:
-            cursor.execute(f"SET GLOBAL {_semi_sync_source(cursor)} = %s", (int(semi_sync),))
+            words = _words(cursor)
+            cursor.execute(f"SET GLOBAL {words.semi_sync_source} = %s", (int(semi_sync),))
             cursor.execute("SET GLOBAL read_only = 0")
+            _let_in(cursor, words)
     finally:
         connection.close()
 
@@ -92,18 +133,18 @@ def drop(target: Target) -> None:
     connection = connect(replace(target, read_timeout=READ_TIMEOUT_WHILE_DROPPING))
     try:
         with connection.cursor() as cursor:
+            words = _words(cursor)
             cursor.execute("SET SESSION lock_wait_timeout = 1")
             try:
                 cursor.execute("SET GLOBAL read_only = 1")
             except Exception as error:
                 if not error.args or error.args[0] != LOCK_WAIT_TIMEOUT:
                     raise
-                cursor.execute(KILLABLE, (target.user,))
-                for row in cursor.fetchall():
-                    _kill(cursor, row["id"])
+                _cut_off(cursor, words, target.user)
                 cursor.execute("SET GLOBAL read_only = 1")
             # At a replica this would stall the thread that applies what the new primary sends.
-            cursor.execute(f"SET GLOBAL {_semi_sync_source(cursor)} = 0")
+            cursor.execute(f"SET GLOBAL {words.semi_sync_source} = 0")
+            _let_in(cursor, words)
     finally:
         connection.close()
 
@@ -113,9 +154,25 @@ def set_semi_sync(target: Target, wanted: bool) -> None:
     connection = connect(target)
     try:
         with connection.cursor() as cursor:
-            cursor.execute(f"SET GLOBAL {_semi_sync_source(cursor)} = %s", (int(wanted),))
+            cursor.execute(f"SET GLOBAL {_words(cursor).semi_sync_source} = %s", (int(wanted),))
     finally:
         connection.close()
+
+
+def _cut_off(cursor: Any, words: Words, me: str) -> None:
+    if words.shut_out:
+        cursor.execute(f"SET GLOBAL {words.shut_out} = 1")
+    cursor.execute(KILLABLE, (me,))
+    for row in cursor.fetchall():
+        _kill(cursor, row["id"])
+    if words.shut_out:
+        # Now that no client is left to hear of it, commits may end without a replica.
+        cursor.execute(f"SET GLOBAL {words.semi_sync_source} = 0")
+
+
+def _let_in(cursor: Any, words: Words) -> None:
+    if words.shut_out:
+        cursor.execute(f"SET GLOBAL {words.shut_out} = 0")
 
 
 def _kill(cursor: Any, connection_id: int) -> None:
@@ -124,6 +181,6 @@ def _kill(cursor: Any, connection_id: int) -> None:
         cursor.execute("KILL CONNECTION %s", (connection_id,))
 
 
-def _semi_sync_source(cursor: Any) -> str:
+def _words(cursor: Any) -> Words:
     cursor.execute("SELECT VERSION() AS version")
-    return ENGINES[engine_of(cursor.fetchone()["version"])].semi_sync_source
+    return ENGINES[engine_of(cursor.fetchone()["version"])]

@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.boring.lamp.plugins.module_utils.guard import sql
+from ansible_collections.boring.lamp.plugins.module_utils.guard.assist import Assistant
 from ansible_collections.boring.lamp.plugins.module_utils.guard.config import Config
 from ansible_collections.boring.lamp.plugins.module_utils.guard.decide import (
     Action,
@@ -20,12 +22,22 @@ from ansible_collections.boring.lamp.plugins.module_utils.guard.decide import (
     Policy,
     View,
     decide,
+    silent_peers,
 )
+from ansible_collections.boring.lamp.plugins.module_utils.guard.memory import Awake, Memory
 
 LOG = logging.getLogger("lamp-guard")
 INTERVAL = 1.0
+# A glance at the local server: whatever is new there is acted on within this time.
+GLANCE = 0.1
 # Older than this, a look at a server proves nothing any more.
 FRESH = 3.0
+# Consent is for the restart that follows; an old one is none.
+CONSENT = 600.0
+# The guard's own restart takes longer than a round.
+RESTART = 10.0
+# Within this time ambassadors see that a server is no primary any more, and cut who is connected.
+SETTLE = 0.7
 # How long a round of fresh answers may take before a lift is put off to the next second.
 ROUND = 2.5
 
@@ -33,10 +45,11 @@ ROUND = 2.5
 class Peer(threading.Thread):
     """Looks at one peer once a second, so that a dead one never delays the look at the local server."""
 
-    def __init__(self, link: sql.Link) -> None:
+    def __init__(self, link: sql.Link, seen: Callable[[View], None]) -> None:
         super().__init__(daemon=True, name=f"peer-{link.target.name}")
-        self.link = link
+        self.link, self.seen = link, seen
         self.condition = threading.Condition()
+        self.now = threading.Event()
         self.view = View(name=link.target.name, error="not asked yet")
         self.begun = self.ended = 0.0
 
@@ -48,7 +61,9 @@ class Peer(threading.Thread):
             with self.condition:
                 self.view, self.begun, self.ended = view, begun, time.monotonic()
                 self.condition.notify_all()
-            time.sleep(max(0.1, INTERVAL - (time.monotonic() - begun)))
+            self.seen(view)
+            self.now.wait(max(0.1, INTERVAL - (time.monotonic() - begun)))
+            self.now.clear()
 
     def latest(self) -> View:
         """The last answer, or silence where it is too old."""
@@ -59,6 +74,7 @@ class Peer(threading.Thread):
 
     def answer_begun_after(self, moment: float, deadline: float) -> bool:
         """Wait for an answer to a question that was asked after that moment."""
+        self.now.set()
         with self.condition:
             patience = max(0.0, deadline - time.monotonic())
             return self.condition.wait_for(lambda: self.begun >= moment, patience)
@@ -70,9 +86,14 @@ class Watch:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.local = sql.Link(config.local)
-        self.peers = [Peer(sql.Link(target)) for target in config.peers]
+        self.memory = Memory(config.memory_file)
+        self.awake = Awake(config.awake_file)
+        self.peers = [Peer(sql.Link(target), self.memory.see) for target in config.peers]
         self._lock = threading.Lock()
         self._looked = 0.0
+        self.assistant = Assistant(config.local, (config.switch_user, "root"))
+        self._silent_before: set[str] = set()
+        self._glance: sql.Glance | None = None
         self._view = View(name=config.local.name, error="not asked yet")
         self._decision = Decision(Action.NONE, "not asked yet")
         self._said = ""
@@ -82,21 +103,87 @@ class Watch:
         for peer in self.peers:
             peer.start()
 
+    def step(self) -> bool:
+        """A glance; a whole look where something is new or a second has passed. Was there a whole one?"""
+        glance = self.local.glance()
+        changing = (self.assistant.active, self.assistant.replaced)
+        if not self.assistant.active:
+            self._silent_before = {view.name for view in self._silent()}
+        if (glance.held or self.assistant.active) and not self.assistant.step():
+            self._end_of_a_change(glance)
+        changed = changing != (self.assistant.active, self.assistant.replaced)
+        if glance == self._glance and not changed and time.monotonic() - self._looked < INTERVAL:
+            return False
+        self._glance = glance
+        self.tick()
+        return True
+
+    @property
+    def pause(self) -> float:
+        """Until the next step; while somebody changes the primary, clients wait for each of them."""
+        return GLANCE / 10 if self.assistant.active else GLANCE
+
     def tick(self) -> None:
         """One look, one decision, one act."""
-        begun = time.monotonic()
+        begun, awake = time.monotonic(), self.awake.now()
+        self._trust_nothing_after_sleep()
         view, decision = self._look_and_decide()
+        # Nobody is sent here while the guard still makes up its mind.
+        self._publish(view, decision, begun)
         if decision.action is Action.LIFT and self._fresh_round(begun):
             # What peers said a moment ago is not enough to lift on: ask again, and read the notebook again.
             view, decision = self._look_and_decide()
-            if decision.action is Action.LIFT:
+            if decision.action is Action.LIFT and time.monotonic() - begun < FRESH:
                 view, decision = self._act(view, decision)
         elif decision.action is Action.DROP:
             view, decision = self._act(view, decision)
         self._settle_semi_sync(view, decision)
+        self._publish(view, decision, begun)
+        if view.reachable:
+            # The moment when this tick began: one that was frozen half way counts as sleep.
+            self.awake.mark(awake)
+        self._say(view, decision)
+
+    def _trust_nothing_after_sleep(self) -> None:
+        """Who could write while nobody watched may have been replaced: it asks before it writes."""
+        away = self.awake.away()
+        if away <= (FRESH if self.awake.marked else RESTART):
+            return
+        if not self.peers or self._glance is None or self._glance.read_only is not False:
+            return
+        try:
+            sql.drop(self.config.local)
+            LOG.warning("read_only: drop: nobody watched this server for %.0f s", away)
+        except Exception as error:
+            LOG.error("could not drop after %.0f s without a watch: %s", away, error)
+
+    def _end_of_a_change(self, glance: sql.Glance) -> None:
+        """Whoever held the writers is gone without a word: the others know how it ended, or nobody writes.
+
+        Who was silent before the change took no part in it.
+        """
+        restrict = self.assistant.replaced
+        if not restrict:
+            took_part = [peer for peer in self.peers if peer.link.target.name not in self._silent_before]
+            heard = self._fresh_round(time.monotonic(), took_part)
+            _, decision = self._look_and_decide()
+            silent = {view.name for view in self._silent()} - self._silent_before
+            unknown = (silent or not heard) and self.config.unreachable_peer == "wait"
+            restrict = decision.action is Action.DROP or bool(unknown)
+        if restrict and glance.read_only is False:
+            # Who waits here had better be cut off than get an error.
+            replaced = Decision(Action.NONE, "a change of primary ended here")
+            self._publish(self._view, replaced, time.monotonic())
+            time.sleep(SETTLE)
+        try:
+            self.assistant.release(read_only=restrict)
+            LOG.warning("a change of primary ended here: %s", "read-only" if restrict else "writers go on")
+        except Exception as error:
+            LOG.error("could not end a change of primary: %s", error)
+
+    def _publish(self, view: View, decision: Decision, begun: float) -> None:
         with self._lock:
             self._view, self._decision, self._looked = view, decision, begun
-        self._say(view, decision)
 
     def status(self) -> dict[str, Any]:
         """What health checks and people are told; a stale look counts as none."""
@@ -116,12 +203,14 @@ class Watch:
             "semi_sync": view.semi_sync,
             "reason": decision.reason if fresh else f"the last look at the server is {age:.0f} s old",
             "age": round(age, 1),
+            "changing": view.changing,
+            "last_primary": self.memory.known(),
             "unreachable_peer": self.config.unreachable_peer,
             "peers": [asdict(peer.latest()) for peer in self.peers],
         }
 
     def _look_and_decide(self) -> tuple[View, Decision]:
-        view = self.local.look()
+        view = replace(self.local.look(), changing=self.assistant.active, replaced=self.assistant.replaced)
         policy = Policy(
             unreachable_peer=self.config.unreachable_peer,
             consent=read_consent(self.config.consent_file),
@@ -129,9 +218,13 @@ class Watch:
         )
         return view, decide(view, [peer.latest() for peer in self.peers], policy)
 
-    def _fresh_round(self, moment: float) -> bool:
+    def _fresh_round(self, moment: float, peers: Sequence[Peer] | None = None) -> bool:
         deadline = moment + ROUND
-        return all(peer.answer_begun_after(moment, deadline) for peer in self.peers)
+        asked = self.peers if peers is None else peers
+        return all(peer.answer_begun_after(moment, deadline) for peer in asked)
+
+    def _silent(self) -> list[View]:
+        return silent_peers([peer.latest() for peer in self.peers])
 
     def _act(self, view: View, decision: Decision) -> tuple[View, Decision]:
         try:
@@ -151,6 +244,9 @@ class Watch:
         wanted = decision.primary and self.config.semi_sync
         if view.semi_sync is None or view.semi_sync == wanted or decision.action is not Action.NONE:
             return
+        if not wanted and view.holder == view.name and not view.source:
+            # It is about to write, or held for a moment; a server that is dropped or demoted loses it there.
+            return
         try:
             sql.set_semi_sync(self.config.local, wanted)
         except Exception as error:
@@ -165,8 +261,10 @@ class Watch:
 
 
 def read_consent(path: Path) -> int | None:
-    """The epoch that somebody consented to; anything else in the file is no consent."""
+    """The epoch that somebody consented to; anything else in the file is no consent, nor is an old one."""
     try:
+        if time.time() - path.stat().st_mtime > CONSENT:
+            return None
         return int(path.read_text(encoding="ascii").strip())
     except (OSError, ValueError):
         return None

@@ -55,4 +55,7 @@ def serve(address: str, port: int, status: Status) -> ThreadingHTTPServer:
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
+        def handle_error(self, *args: Any) -> None:
+            """A check that hangs up before its answer is no news, a second later comes the next one."""
+
     return Server((address, port), Handler)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from ansible_collections.boring.lamp.plugins.module_utils.switchover import gtids
 from ansible_collections.boring.lamp.plugins.module_utils.topology.server import Server
 
 NOTEBOOK = "lamp"
@@ -48,6 +49,8 @@ def parse_gtids(text: str) -> dict[tuple[int, int], int]:
 
 def errant_transactions(replica: Server, primary_history: str) -> list[str]:
     """The replica's last transactions that its primary never wrote (gtid_strict_mode keeps them last)."""
+    if replica.engine == "mysql":
+        return gtids.beyond(replica.gtid, primary_history)
     known = parse_gtids(primary_history)
     errant = []
     for (domain, server), sequence in sorted(parse_gtids(replica.gtid).items()):

@@ -113,7 +113,7 @@ def read_server(connection: Any, target: Target) -> Server:
         words = ENGINES[server.engine]
         history = words.gtid_history or "''"
         row = _first(cursor, f"SELECT {words.gtid_position} AS position, {history} AS history")
-        server.gtid, server.gtid_history = row["position"] or "", row["history"] or ""
+        server.gtid, server.gtid_history = one_line(row["position"]), one_line(row["history"])
         _read_replication(cursor, server)
         _read_semi_sync(cursor, server)
         _read_notebook(cursor, server)
@@ -129,7 +129,12 @@ def read_history(connection: Any, engine: str) -> tuple[str, str]:
     history = words.gtid_history or "''"
     with connection.cursor() as cursor:
         row = _first(cursor, f"SELECT {words.gtid_position} AS position, {history} AS history")
-    return row["position"] or "", row["history"] or ""
+    return one_line(row["position"]), one_line(row["history"])
+
+
+def one_line(gtids: str | None) -> str:
+    """MySQL writes the transactions of each server on a line of their own."""
+    return (gtids or "").replace("\n", " ")
 
 
 def explain(error: Exception) -> str:
