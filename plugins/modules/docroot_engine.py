@@ -74,6 +74,7 @@ import ansible_collections.boring.lamp.plugins.module_utils.docroot.excludes
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.fence
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.files
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.guards
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.held
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.history
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.inside
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.live

@@ -70,7 +70,7 @@ class Lab:
         self.run(name, f"nohup sh -c {shlex.quote(f'{command}; echo ended')} > {log} 2>&1 & echo $!")
 
         def ended() -> str:
-            assert eventually(lambda: self.run(name, f"tail -n 1 {log}") == "ended", 60), command[-200:]
+            assert eventually(lambda: self.run(name, f"tail -n 1 {log}") == "ended", 120), command[-200:]
             return self.run(name, f"head -n -1 {log}")
 
         yield ended

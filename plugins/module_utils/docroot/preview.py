@@ -106,7 +106,7 @@ def switch_staged(run: Run) -> None:
     run.watch.lap("shared")
     for node in able:
         node.result.state, node.sealed = "staged", True
-    decide(run, name, held=[], rolled_back=False, seen=None, staged=None)
+    decide(run, name, held=[], left=None, rolled_back=False, seen=None, staged=None)
     run.result.changed = True
     switch(run)
     run.watch.lap("switch")
