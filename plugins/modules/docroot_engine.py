@@ -104,6 +104,7 @@ import ansible_collections.boring.lamp.plugins.module_utils.docroot.staging
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.store
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.supply
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.switching
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.tended
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.transport
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.verify
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.watch

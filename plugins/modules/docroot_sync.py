@@ -195,8 +195,8 @@ options:
       - V(present) publishes the source as it is now; after V(staged) exactly what was staged.
       - V(staged) puts the source onto the nodes for a preview. Visitors notice nothing, and the timer
         publishes nothing until the next V(present).
-      - V(verified) reads the current and the previous generation on every node to the last byte, and repairs
-        what differs from what was published.
+      - V(verified) reads the current and the previous generation and the O(shared_paths) on every node to the
+        last byte, and repairs what differs from what was published.
       - V(rolled_back) switches all nodes to the previous generation, or to O(generation). The timer leaves
         the tree that was rolled back alone until it changes.
     type: str

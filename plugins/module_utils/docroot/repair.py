@@ -21,12 +21,13 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching impo
     finish,
     frame,
 )
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.tended import verify_shared
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.transport import TargetError
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.work import adopt
 
 
 def verify(settings: Settings, store: Store, *, check: bool = False) -> Result:
-    """Compare the current and the previous generation on every node with what was published; repair."""
+    """Compare what is published on every node, and the generation before, with what was sent; repair."""
     return frame(settings, store, check, _verify)
 
 
@@ -47,6 +48,7 @@ def _verify(run: Run) -> None:
             result.note(f"{name} can't be verified: this host does not remember what it must hold")
             continue
         _verify_generation(run, name, wanted)
+    verify_shared(run)
     run.watch.lap("verify")
     if not run.check:
         finish(run)

@@ -111,7 +111,7 @@ def shared(root: Root, node: dict[str, Any], a: Arguments) -> dict[str, Any]:
 def tell(root: Root, node: dict[str, Any], a: Arguments) -> dict[str, Any]:
     from ansible_collections.boring.lamp.plugins.module_utils.docroot import live
 
-    return live.tell(root, a["generation"], a["previous"], a["since"])
+    return live.tell(root, a["generation"], a["previous"], a["since"], bool(a.get("left_out")))
 
 
 def stage(root: Root, node: dict[str, Any], a: Arguments) -> dict[str, Any]:

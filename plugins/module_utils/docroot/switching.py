@@ -135,14 +135,14 @@ def switch(run: Run) -> None:
             node.result.caught_up = not fresh
             result.changed = True
         else:
-            node.link.ask("tell", **decision)
+            node.link.ask("tell", **decision, left_out=True)
             node.result.state = "behind"
 
     parallel(run.nodes, switch)
     for node in run.nodes:
         if node.result.state == "failed" and node.status:
             with contextlib.suppress(Exception):
-                node.link.ask("tell", **decision)
+                node.link.ask("tell", **decision, left_out=node.current != name)
 
 
 def purge(run: Run) -> None:
