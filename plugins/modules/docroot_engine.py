@@ -69,6 +69,7 @@ import ansible_collections.boring.lamp.plugins.module_utils.docroot.cli
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.contents
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.differ
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.dress
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.ending
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.exchange
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.excludes
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.fence
@@ -100,6 +101,8 @@ import ansible_collections.boring.lamp.plugins.module_utils.docroot.session
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.settings
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.source
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.space
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.spare
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.spares
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.staging
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.store
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.supply

@@ -65,6 +65,7 @@ options:
   keep:
     description:
       - How many generations stay on each node; at least 3. The current and the previous one always stay.
+      - Beside them lies one tree of links to the current one's files, from which the next one is made.
     type: int
   excludes:
     description:
@@ -289,8 +290,8 @@ targets:
   description:
     - For each node its C(state) (current, switched, staged, behind, failed or unreachable), C(generation),
       C(error), whether its copy was C(verified), whether it C(caught_up) with an earlier publication, the
-      C(method) by which the generation was made there (recycled, linked or empty), and the paths that were
-      C(repaired).
+      C(method) by which the generation was made there (spare, recycled, linked or empty), and the paths that
+      were C(repaired).
   returned: always
   type: dict
 unreachable_targets:

@@ -113,8 +113,8 @@ class Lab:
         return self.run(
             name,
             f"cd {SITE}; ls -A1 . generations; readlink current; "
-            "find . -mindepth 2 -not -path './shared/.incoming*' -printf '%p %y %m %s %T@ %l\\n' "
-            "| sort | cat -v",
+            "find . -mindepth 2 -not -path './shared/.incoming*' -not -path './.spare*' "
+            "-printf '%p %y %m %s %T@ %l\\n' | sort | cat -v",
         )
 
     def states(self) -> list[str]:
@@ -164,11 +164,18 @@ class Lab:
         )
 
     def settled(self) -> list[str]:
-        """Every file and its times, as soon as the watch of each node has noted what is expected there."""
+        """Every file and its times, as soon as each node did what it does after a publication."""
+        self.spared()
         noted = f"grep -qF $(basename $(readlink {SITE}/current)) {EXPECTED}"
         for name in NODES:
             assert eventually(lambda name=name: self.node(name).run(noted).rc == 0), name
         return self.files()
+
+    def spared(self) -> None:
+        """Wait until each node has what the next generation starts from."""
+        made = f"test -d {SITE}/.spare/$(basename $(readlink {SITE}/current))"
+        for name in NODES:
+            assert eventually(lambda name=name: self.node(name).run(made).rc == 0), name
 
     def files(self) -> list[str]:
         """Every file and its times, on each node: what is published, the source and what is remembered."""

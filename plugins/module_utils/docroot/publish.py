@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot import media as medias
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.ending import finish
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.held import is_held
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.make import make
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest import identity
@@ -17,7 +18,6 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching impo
     Run,
     behind,
     decide,
-    finish,
     frame,
     name_states,
     switch,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.ending import finish
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.guards import RefusedError
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest import Manifest
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import raw, shown
@@ -16,11 +17,7 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.source import 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.staging import Delivery, listing
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.store import Store
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.supply import own_copy
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import (
-    Run,
-    finish,
-    frame,
-)
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import Run, frame
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.tended import verify_shared
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.transport import TargetError
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.work import adopt

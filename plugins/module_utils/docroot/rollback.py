@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from functools import partial
 
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.ending import finish
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.guards import RefusedError
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import is_generation
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.nodes import Node, meet
@@ -16,7 +17,6 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching impo
     Run,
     behind,
     decide,
-    finish,
     frame,
     name_states,
     switch,

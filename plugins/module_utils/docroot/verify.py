@@ -14,6 +14,7 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.dress import d
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import remove_tree, run
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest import Manifest
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.root import NodeError, Root
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.spare import drop
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.workers import cores
 
 MODES = ("delta", "full", "none")
@@ -55,6 +56,7 @@ def seal(
     # After a power cut the files must be there when the link to them is.
     run("/usr/bin/sync", "-f", incoming)
     if replace:
+        drop(root)
         _replace(root, name)
     else:
         os.rename(incoming, root.generation(name))
