@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -131,6 +132,29 @@ def test_caches_are_told_once_after_the_last_switch(lab: Lab, number: Iterator[i
     with cache(lab) as bans:
         assert lab.publish(purge_targets=target)["changed"] is False
         assert bans() == [";".join([f"{now} {now}"] * 3)]
+
+
+def test_who_is_switched_by_hand_tells_the_caches(lab: Lab, number: Iterator[int]) -> None:
+    lab.number(good := next(number))
+    generation = lab.publish()["generation"]
+    lab.number(bad := next(number))
+    lab.publish()
+    node = "/etc/lamp/docroot/node.json"
+    targets = {"purge_targets": [{"address": lab.address("node3"), "port": 8099}]}
+    known = json.loads(lab.run("node2", f"cp -p {node} /tmp/node.json; cat {node}"))
+    lab.run("node2", f"printf %s {shlex.quote(json.dumps(known | targets))} > {node}")
+    try:
+        with cache(lab) as bans:
+            lab.run("node2", f"lamp-docroot switch {generation}")
+            assert bans() == []
+            lab.run("node2", f"lamp-docroot switch {generation} --purge")
+            assert bans() == [f"{bad} {bad};{good} {good};{bad} {bad}"]
+        done = lab.node("node2").run(f"lamp-docroot switch {generation} --purge")
+        assert (done.rc, "8099" in done.stderr) == (3, True)
+    finally:
+        lab.run("node2", f"mv /tmp/node.json {node}")
+    assert lab.publish()["changed"] is True
+    assert [lab.page(name) for name in NODES] == [f"{bad} {bad}"] * 3
 
 
 def test_a_long_copy_says_how_far_it_is(lab: Lab) -> None:
