@@ -14,7 +14,7 @@ description:
     with the commands C(lamp-publish), C(lamp-receive), C(lamp-docroot) and C(lamp-docroot-watch).
   - All files are compared and written in one round trip. Files of an older version that are no longer part of
     the engine are removed.
-  - The role C(docroot) uses it; nothing else needs it.
+  - The role C(docroot) uses it. M(boring.lamp.docroot_sync) works with what is in the default O(path).
 options:
   path:
     description: Directory that becomes part of the commands' Python path.
