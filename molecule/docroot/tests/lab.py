@@ -106,7 +106,8 @@ class Lab:
         return set(self.everywhere(f"basename $(readlink {SITE}/current)"))
 
     def generations(self, name: str) -> list[str]:
-        return self.run(name, f"ls {SITE}/generations").split()
+        """Those that are whole."""
+        return self.run(name, f"ls {SITE}/generations | grep -v ^incoming || true").split()
 
     def state(self, name: str) -> str:
         """What visitors could get and what lies around it, on one node."""
