@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,13 +53,28 @@ def playbook(path: str, **environment: str) -> str:
     return done.stdout
 
 
+def spared() -> float:
+    """Wait until no node makes a spare any more; how many seconds that took."""
+    started = time.monotonic()
+    making = "while ls -d /srv/lamp/*/.spare/making.* >/dev/null 2>&1; do sleep 0.05; done"
+    for name in NODES:
+        subprocess.run(["docker", "exec", PREFIX + name, "sh", "-c", making], check=True, timeout=900)
+    return time.monotonic() - started
+
+
+def rest() -> None:
+    """Wait until nothing is left of earlier runs: spares to be made, files to be written."""
+    spared()
+    os.sync()
+
+
 def task_seconds(path: str) -> float:
     """Seconds of a playbook's last task, from its start to its last host's result.
 
     That is what Ansible itself says of the task: the way to the hosts and the module's transfer are in it;
     the start of ansible-playbook and the opening of connections, by the task before, are not.
     """
-    os.sync()
+    rest()
     printed = playbook(path, ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
     report = json.loads(printed[printed.index("{") :])
     task = report["plays"][-1]["tasks"][-1]
@@ -81,8 +97,8 @@ def program(host: str, name: str, *arguments: str) -> Any:
 
 
 def timed(*commands: list[str]) -> Timed:
-    """Run the commands on the publisher, all at once. What others left to be written is written first."""
-    os.sync()
+    """Run the commands on the publisher, all at once, when the hosts have come to rest."""
+    rest()
     result = program("publisher", "stopwatch", json.dumps(commands))
     for command, end in zip(commands, result["ends"], strict=True):
         if end["code"]:

@@ -2,7 +2,8 @@
 
 A publisher and its nodes are hosts of the lab, with restricted accounts as the role makes them. Contenders
 take turns at being first, have a tree of their own on every node, see the same changes, and find the page
-cache warm; before each run everything that is still to be written is written.
+cache warm. Before each run everything that is still to be written is written, and the nodes have made the
+spares that the next publication starts from.
 Rounds: BENCH_ROUNDS (default 5). BENCH_PART=site or growth measures only that.
 """
 

@@ -14,7 +14,7 @@ description:
     with the commands C(lamp-publish), C(lamp-receive), C(lamp-docroot) and C(lamp-docroot-watch).
   - All files are compared and written in one round trip. Files of an older version that are no longer part of
     the engine are removed.
-  - The role C(docroot) uses it; nothing else needs it.
+  - The role C(docroot) uses it. M(boring.lamp.docroot_sync) works with what is in the default O(path).
 options:
   path:
     description: Directory that becomes part of the commands' Python path.
@@ -69,11 +69,13 @@ import ansible_collections.boring.lamp.plugins.module_utils.docroot.cli
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.contents
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.differ
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.dress
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.ending
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.exchange
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.excludes
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.fence
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.files
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.guards
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.held
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.history
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.inside
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.live
@@ -99,10 +101,13 @@ import ansible_collections.boring.lamp.plugins.module_utils.docroot.session
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.settings
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.source
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.space
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.spare
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.spares
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.staging
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.store
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.supply
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.switching
+import ansible_collections.boring.lamp.plugins.module_utils.docroot.tended
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.transport
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.verify
 import ansible_collections.boring.lamp.plugins.module_utils.docroot.watch

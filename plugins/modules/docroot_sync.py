@@ -19,6 +19,8 @@ description:
   - Each node needs the role C(docroot), which accepts the key for exactly this purpose.
   - The same engine runs as the command C(lamp-publish) and its timer on the same host; both share their
     memory and one lock.
+requirements:
+  - The engine on this host, as the role C(docroot) or M(boring.lamp.docroot_engine) puts it there.
 options:
   config:
     description:
@@ -65,6 +67,7 @@ options:
   keep:
     description:
       - How many generations stay on each node; at least 3. The current and the previous one always stay.
+      - Beside them lies one tree of links to the current one's files, from which the next one is made.
     type: int
   excludes:
     description:
@@ -195,8 +198,8 @@ options:
       - V(present) publishes the source as it is now; after V(staged) exactly what was staged.
       - V(staged) puts the source onto the nodes for a preview. Visitors notice nothing, and the timer
         publishes nothing until the next V(present).
-      - V(verified) reads the current and the previous generation on every node to the last byte, and repairs
-        what differs from what was published.
+      - V(verified) reads the current and the previous generation and the O(shared_paths) on every node to the
+        last byte, and repairs what differs from what was published.
       - V(rolled_back) switches all nodes to the previous generation, or to O(generation). The timer leaves
         the tree that was rolled back alone until it changes.
     type: str
@@ -289,8 +292,8 @@ targets:
   description:
     - For each node its C(state) (current, switched, staged, behind, failed or unreachable), C(generation),
       C(error), whether its copy was C(verified), whether it C(caught_up) with an earlier publication, the
-      C(method) by which the generation was made there (recycled, linked or empty), and the paths that were
-      C(repaired).
+      C(method) by which the generation was made there (spare, recycled, linked or empty), and the paths that
+      were C(repaired).
   returned: always
   type: dict
 unreachable_targets:
@@ -317,28 +320,35 @@ notes:
 """
 
 import gc
+import importlib
+from types import ModuleType
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.cli import load_mapping
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import shown
+import ansible_collections.boring.lamp.plugins.module_utils.docroot as docroot
+
+# The engine is on this host already, compiled: sending and compiling it for each task took half a second.
+# What stands here on top is found there first, so no two versions are mixed.
+docroot.__path__.insert(0, "/usr/local/lib/lamp/ansible_collections/boring/lamp/plugins/module_utils/docroot")
+
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.options import ARGUMENTS, SETTINGS
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.preview import stage
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.publish import publish
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.repair import verify
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.result import Result
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.rollback import roll_back
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import (
-    BadSettingError,
-    from_mapping,
-)
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.store import Store
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import FailedError
+
+ACTIONS = {
+    "present": ("publish", "publish"),
+    "staged": ("preview", "stage"),
+    "verified": ("repair", "verify"),
+    "rolled_back": ("rollback", "roll_back"),
+}
 
 
-def difference(result: Result) -> dict[str, str]:
+def part(name: str) -> ModuleType:
+    """A part of the engine on this host; by its name, or Ansible would send it along."""
+    return importlib.import_module(f"{docroot.__name__}.{name}")
+
+
+def difference(names: dict[str, list[str]]) -> dict[str, str]:
     """Names before and after, as `--diff` shows them."""
-    names = result.names
+    shown = part("names").shown
     before = sorted([*names["deleted"], *names["updated"], *names["meta_changed"]])
     after = sorted([*names["added"], *names["updated"], *names["meta_changed"]])
     marked = {*names["updated"], *names["meta_changed"]}
@@ -348,15 +358,15 @@ def difference(result: Result) -> dict[str, str]:
     }
 
 
-def run(module: AnsibleModule) -> Result:
+def run(module: AnsibleModule) -> object:
+    """The result of what the task wants."""
     given = {key: module.params[key] for key in SETTINGS if module.params[key] is not None}
-    base = load_mapping(module.params["config"]) if module.params["config"] else {}
-    settings = from_mapping({**base, **given})
-    store, check = Store(settings.dest), module.check_mode
-    if module.params["state"] == "rolled_back":
-        return roll_back(settings, store, module.params["generation"], check=check)
-    act = {"present": publish, "staged": stage, "verified": verify}[module.params["state"]]
-    return act(settings, store, check=check)
+    base = part("cli").load_mapping(module.params["config"]) if module.params["config"] else {}
+    settings = part("settings").from_mapping({**base, **given})
+    where, what = ACTIONS[module.params["state"]]
+    more = (module.params["generation"],) if what == "roll_back" else ()
+    store = part("store").Store(settings.dest)
+    return getattr(part(where), what)(settings, store, *more, check=module.check_mode)
 
 
 def main() -> None:
@@ -366,14 +376,21 @@ def main() -> None:
     if module.params["generation"] and module.params["state"] != "rolled_back":
         module.fail_json(msg="generation is only for state=rolled_back")
     try:
+        bad_setting, failed = part("settings").BadSettingError, part("switching").FailedError
+    except ImportError as error:
+        module.fail_json(
+            msg=f"the engine is not on this host ({error}): the role docroot or the module docroot_engine "
+            "puts it there"
+        )
+    try:
         result = run(module)
-    except BadSettingError as error:
+    except bad_setting as error:
         module.fail_json(msg=str(error))
-    except FailedError as error:
+    except failed as error:
         module.fail_json(msg=str(error), **error.result.public())
     public = result.public()
     if module._diff:
-        public["diff"] = difference(result)
+        public["diff"] = difference(result.names)
     if result.refused_reason:
         module.fail_json(msg=f"refused: {result.refused_reason}", **public)
     module.exit_json(**public)

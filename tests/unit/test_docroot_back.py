@@ -5,18 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 
 import pytest
-from docroot_nodes import NODES, Site, make_site
+from docroot_nodes import NODES, Site
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot import announce, live, node_cli, switching
-
-
-@pytest.fixture
-def site(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return make_site(tmp_path, tmp_path_factory.mktemp("control"), monkeypatch)
 
 
 def test_the_timer_waits_for_quiet(site: Site) -> None:
@@ -47,6 +41,32 @@ def test_back_and_the_timer_leaves_it_there(site: Site) -> None:
     assert site.live() == {"good"}
     assert site.roll_back(bad.generation).changed
     assert site.live() == {"bad"}
+
+
+def edit(site: Site) -> None:
+    (site.source / "other.php").write_text("worse still")
+
+
+def remove(site: Site) -> None:
+    (site.source / "other.php").unlink()
+
+
+@pytest.mark.parametrize("change", [edit, remove])
+@pytest.mark.parametrize("before", [True, False])
+def test_what_was_edited_before_the_way_back_is_left_as_well(
+    site: Site, change: Callable[[Site], None], before: bool
+) -> None:
+    site.publish()
+    (site.source / "index.php").write_text("bad")
+    site.publish()
+    if before:
+        change(site)
+    site.roll_back()
+    if not before:
+        time.sleep(0.02)
+        change(site)
+    results = [site.publish(timer=True).changed for _ in range(3)]
+    assert results == [False, not before, False]
 
 
 def test_the_later_decision_is_later_whatever_the_clock_says(

@@ -6,20 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
-from docroot_nodes import NODES, Site, make_site
+from docroot_nodes import NODES, Site
 
+from ansible_collections.boring.lamp.plugins.module_utils.docroot import spare
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.scan import identify, scan
 
 
 class Killed(BaseException):
     """What a kill is to the code: nothing after it runs."""
-
-
-@pytest.fixture
-def site(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Site:
-    if os.getuid():
-        pytest.skip("needs root, as the receiver does")
-    return make_site(tmp_path, tmp_path_factory.mktemp("control"), monkeypatch)
 
 
 def test_killed_while_pruning_the_next_run_prunes(site: Site) -> None:
@@ -58,7 +52,7 @@ def test_the_oldest_generation_is_recycled(site: Site) -> None:
         kept = [*kept, result.generation][-3:]
         assert site.cluster.root("two").generations() == kept
     assert len(list(Path(site.cluster.store(site.settings).directory).glob("delta-*"))) <= 3
-    assert {target.method for target in result.targets.values()} == {"recycled"}
+    assert {target.method for target in result.targets.values()} == {"spare"}
     assert all(target.verified for target in result.targets.values())
 
 
@@ -72,10 +66,39 @@ def test_a_generation_that_visitors_may_see_again_is_not_recycled(site: Site) ->
     (site.source / "index.php").write_text("new")
     result = site.publish()
     assert result.previous == first.generation
-    assert {target.method for target in result.targets.values()} == {"recycled"}
+    assert {target.method for target in result.targets.values()} == {"spare"}
     assert first.generation in site.cluster.root("one").generations()
     assert site.roll_back().generation == first.generation
     assert site.live() == {"first"}
+
+
+def test_without_a_spare_the_oldest_of_too_many_is_recycled(site: Site) -> None:
+    site.change(keep=5)
+    for number in range(5):
+        (site.source / "index.php").write_text(str(number))
+        site.publish()
+    site.change(keep=3)
+    for name in NODES:
+        spare.drop(site.cluster.root(name))
+    (site.source / "index.php").write_text("last")
+    result = site.publish()
+    assert {target.method for target in result.targets.values()} == {"recycled"}
+    assert site.live() == {"last"}
+
+
+def test_a_spare_follows_where_visitors_are(site: Site) -> None:
+    first = site.publish()
+    (site.source / "index.php").write_text("second")
+    second = site.publish()
+    assert {spare.there(site.cluster.root(name)) for name in NODES} == {second.generation}
+    site.roll_back()
+    assert {spare.there(site.cluster.root(name)) for name in NODES} == {first.generation}
+    for name in NODES:
+        root = site.cluster.root(name)
+        assert Path(root.path, ".spare", first.generation, "index.php").read_text() == "first"
+    (site.source / "index.php").write_text("third")
+    assert {target.method for target in site.publish().targets.values()} == {"spare"}
+    assert site.live() == {"third"}
 
 
 def test_an_older_generation_is_never_altered(site: Site) -> None:

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
-from docroot_nodes import NODES, Site, make_site
+from docroot_nodes import NODES, Site
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot import media
-
-
-@pytest.fixture
-def site(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Site:
-    if os.getuid():
-        pytest.skip("needs root, as the receiver does")
-    return make_site(tmp_path, tmp_path_factory.mktemp("control"), monkeypatch)
 
 
 @pytest.fixture

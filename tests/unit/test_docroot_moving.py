@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
-from docroot_nodes import NODES, Site, make_site
-
-
-@pytest.fixture
-def site(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Site:
-    if os.getuid():
-        pytest.skip("needs root, as the receiver does")
-    return make_site(tmp_path, tmp_path_factory.mktemp("control"), monkeypatch)
+from docroot_nodes import NODES, Site
 
 
 def test_a_file_that_never_holds_still_is_named(site: Site) -> None:

@@ -13,7 +13,12 @@ import pytest
 from ansible_collections.boring.lamp.plugins.module_utils.docroot import fence, session
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import locked
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.root import NodeError, Root
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.session import VERBS, Session, serve
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.session import (
+    PROTOCOL,
+    VERBS,
+    Session,
+    serve,
+)
 
 NAME = "20260101T000000Z-0123abcd"
 NODE = {"reload_command": "true", "reload_timeout": 5}
@@ -36,7 +41,7 @@ class Node:
         return sorted(str(place.relative_to(self.base)) for place in self.base.rglob("*"))
 
 
-def hello(publisher: Any = "app1", epoch: Any = 3, protocol: Any = 2) -> dict[str, Any]:
+def hello(publisher: Any = "app1", epoch: Any = 3, protocol: Any = PROTOCOL) -> dict[str, Any]:
     return {"verb": "hello", "publisher": publisher, "epoch": epoch, "protocol": protocol}
 
 
@@ -69,7 +74,7 @@ def test_hello_comes_first_and_answers_with_the_status(node: Node) -> None:
 @pytest.mark.parametrize(
     "greeting",
     [
-        hello(protocol=1),
+        hello(protocol=PROTOCOL - 1),
         hello(publisher=""),
         hello(publisher=None),
         hello(epoch=-1),

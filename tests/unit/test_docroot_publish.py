@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from docroot_nodes import NODES, Site, make_site
+from docroot_nodes import NODES, Site
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.result import Result
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.scan import identify, scan
@@ -17,11 +17,6 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.transport impo
 
 class Killed(BaseException):
     """What a kill is to the code: nothing after it runs."""
-
-
-@pytest.fixture
-def site(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return make_site(tmp_path, tmp_path_factory.mktemp("control"), monkeypatch)
 
 
 def everything(base: Path) -> dict:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.boring.lamp.plugins.module_utils.docroot import fence, files, receive
+from ansible_collections.boring.lamp.plugins.module_utils.docroot import fence, files, receive, session
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.apply import apply
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.receive import answer, rsync_command
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.recycle import prepare
@@ -129,7 +129,7 @@ def test_everything_else_is_refused(
 def test_a_session_speaks_over_the_standard_channels(
     site: Root, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hello = {"verb": "hello", "publisher": "app1", "epoch": 1, "protocol": 2}
+    hello = {"verb": "hello", "publisher": "app1", "epoch": 1, "protocol": session.PROTOCOL}
     lines = io.TextIOWrapper(io.BytesIO(json.dumps(hello).encode() + b"\n"))
     monkeypatch.setattr("sys.stdin", lines)
     assert answer("lamp session", {"path": site.path, "reload_command": "", "reload_timeout": 1}) == (0, {})

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from docroot_nodes import NODES, Site, make_site
+from docroot_nodes import NODES, Site
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot import announce, guards, session
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.guards import no_room, weight
@@ -14,13 +14,6 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.scan import sc
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import Check, Notebook, Target
 
 NOTEBOOK = Notebook("/nowhere", "reader", "/nowhere", "site")
-
-
-@pytest.fixture
-def site(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Site:
-    if os.getuid():
-        pytest.skip("needs root, as the receiver does")
-    return make_site(tmp_path, tmp_path_factory.mktemp("control"), monkeypatch)
 
 
 def refused(site: Site, *words: str) -> None:

@@ -7,16 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from docroot_nodes import NODES, Site, make_site
+from docroot_nodes import NODES, Site
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot import announce
-
-
-@pytest.fixture
-def site(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Site:
-    if os.getuid():
-        pytest.skip("needs root, as the receiver does")
-    return make_site(tmp_path, tmp_path_factory.mktemp("control"), monkeypatch)
 
 
 def rewrite(path: Path, text: str) -> None:
@@ -162,6 +155,26 @@ def test_caches_forget_what_they_got_from_the_broken_one(site: Site, monkeypatch
     assert calls == ["10.0.0.9"]
     site.verify()
     assert calls == ["10.0.0.9"]
+
+
+def test_a_shared_file_is_repaired_and_strangers_stay(site: Site) -> None:
+    (site.source / "media" / "b.jpg").write_text("another")
+    site.publish()
+    shared = site.cluster.root("two").place("shared", "media")
+    rewrite(Path(shared) / "a.jpg", "PICTURE")
+    os.unlink(os.path.join(shared, "b.jpg"))
+    (Path(shared) / "thumbnail.jpg").write_text("made here")
+    looked = site.verify(check=True)
+    assert (looked.changed, looked.targets["two"].verified) == (True, False)
+    assert (Path(shared) / "a.jpg").read_text() == "PICTURE"
+    result = site.verify()
+    assert result.targets["two"].repaired == ["media/a.jpg", "media/b.jpg"]
+    assert result.targets["one"].repaired == result.targets["three"].repaired == []
+    assert [(Path(shared) / name).read_text() for name in ("a.jpg", "b.jpg", "thumbnail.jpg")] == [
+        "picture", "another", "made here"
+    ]  # fmt: skip
+    again = site.verify()
+    assert (again.changed, again.targets["two"].verified) == (False, True)
 
 
 def test_nothing_to_compare_with_is_refused(site: Site) -> None:

@@ -229,3 +229,16 @@ def test_a_copy_that_hangs_is_given_up(link: Link, tmp_path: Path, monkeypatch: 
     with pytest.raises(UnreachableError, match="timeout=1"):
         link.copy("/a", "incoming/x", ["x"], Progress(str(tmp_path / "p")).copy("one", 1, 1))
     assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(("word", "reason"), [("", "said nothing for 2 seconds"), ("building", "timeout=4")])
+def test_the_other_side_has_to_say_its_first_word_in_time(
+    link: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, reason: str
+) -> None:
+    text = f"#!/bin/sh\nprintf '{word}'\nexec sleep 60\n"
+    monkeypatch.setattr(transport, "RSYNC", program(tmp_path / "rsync", text))
+    monkeypatch.setattr(transport, "LULL", 2)
+    object.__setattr__(link.settings, "timeout", 4)
+    link.hello()
+    with pytest.raises(UnreachableError, match=reason):
+        link.copy("/a", "incoming/x", ["x"], Progress(str(tmp_path / "p")).copy("one", 1, 1))

@@ -90,6 +90,17 @@ def test_the_previous_one_will_do_during_a_switch_and_not_after_a_reboot(host: N
     assert "expected" in Watch(host.config).look()
 
 
+def test_who_is_left_out_of_a_switch_does_not_wait_for_it(host: Node) -> None:
+    host.live(OLD)
+    host.told(decision(OLD, 1))
+    keeper = Watch(host.config)
+    assert keeper.look() == ""
+    host.told(decision(NEW, 2, OLD) | {"left_out": True})
+    assert "expected" in keeper.look()
+    host.told(decision(NEW, 2, OLD))
+    assert keeper.look() == "", "now it has got it, and is about to switch"
+
+
 def test_the_last_known_expectation_survives_the_notebook(
     host: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:

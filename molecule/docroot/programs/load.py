@@ -1,4 +1,4 @@
-"""load.py SECONDS STOP: visitors until the file STOP is there (at least SECONDS); says what they met as JSON.
+"""load.py REQUESTS STOP: visitors until STOP is there, at least REQUESTS; says what they met, as JSON.
 
 100 requests a second, half of them on connections that are used again. A page says its number twice, from two
 files, now and then with a pause in between: two different numbers are two generations in one page.
@@ -12,14 +12,13 @@ import threading
 import time
 
 VISITORS, PAUSE = 10, 0.1
-least, stop = time.monotonic() + float(sys.argv[1]), sys.argv[2]
-latest = least + 240
+least, stop = int(sys.argv[1]), sys.argv[2]
+latest = time.monotonic() + 300
 good, bad, seen = [0] * VISITORS, [], set()
 
 
 def over():
-    now = time.monotonic()
-    return now > latest or (now > least and os.path.exists(stop))
+    return time.monotonic() > latest or (sum(good) + len(bad) >= least and os.path.exists(stop))
 
 
 def visit(number):

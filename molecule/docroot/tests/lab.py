@@ -70,7 +70,7 @@ class Lab:
         self.run(name, f"nohup sh -c {shlex.quote(f'{command}; echo ended')} > {log} 2>&1 & echo $!")
 
         def ended() -> str:
-            assert eventually(lambda: self.run(name, f"tail -n 1 {log}") == "ended", 60), command[-200:]
+            assert eventually(lambda: self.run(name, f"tail -n 1 {log}") == "ended", 120), command[-200:]
             return self.run(name, f"head -n -1 {log}")
 
         yield ended
@@ -106,15 +106,16 @@ class Lab:
         return set(self.everywhere(f"basename $(readlink {SITE}/current)"))
 
     def generations(self, name: str) -> list[str]:
-        return self.run(name, f"ls {SITE}/generations").split()
+        """Those that are whole."""
+        return self.run(name, f"ls {SITE}/generations | grep -v ^incoming || true").split()
 
     def state(self, name: str) -> str:
         """What visitors could get and what lies around it, on one node."""
         return self.run(
             name,
             f"cd {SITE}; ls -A1 . generations; readlink current; "
-            "find . -mindepth 2 -not -path './shared/.incoming*' -printf '%p %y %m %s %T@ %l\\n' "
-            "| sort | cat -v",
+            "find . -mindepth 2 -not -path './shared/.incoming*' -not -path './.spare*' "
+            "-printf '%p %y %m %s %T@ %l\\n' | sort | cat -v",
         )
 
     def states(self) -> list[str]:
@@ -164,11 +165,18 @@ class Lab:
         )
 
     def settled(self) -> list[str]:
-        """Every file and its times, as soon as the watch of each node has noted what is expected there."""
+        """Every file and its times, as soon as each node did what it does after a publication."""
+        self.spared()
         noted = f"grep -qF $(basename $(readlink {SITE}/current)) {EXPECTED}"
         for name in NODES:
             assert eventually(lambda name=name: self.node(name).run(noted).rc == 0), name
         return self.files()
+
+    def spared(self) -> None:
+        """Wait until each node has what the next generation starts from."""
+        made = f"test -d {SITE}/.spare/$(basename $(readlink {SITE}/current))"
+        for name in NODES:
+            assert eventually(lambda name=name: self.node(name).run(made).rc == 0), name
 
     def files(self) -> list[str]:
         """Every file and its times, on each node: what is published, the source and what is remembered."""

@@ -121,7 +121,7 @@ def test_who_is_not_in_charge_any_more_is_refused_by_every_node(lab: Lab, moved:
     said = tried(
         lab,
         "node1",
-        f'printf \'{{"verb": "hello", "protocol": 2, "publisher": "node1", "epoch": 1}}\\n\' '
+        f'printf \'{{"verb": "hello", "protocol": 3, "publisher": "node1", "epoch": 1}}\\n\' '
         f"| {SSH} lamp-docroot@{lab.address('node3')} lamp session",
     )
     assert '"fenced": true' in said

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from lab import NODES, SITE, SOURCE, Lab
 
-SIZE = 30_000_000
+SIZE = 60_000_000
 WAIT = f"for _ in $(seq 3000); do ls -d {SITE}/generations/incoming.*/.large.bin.* && break; sleep 0.01; done"
 
 

@@ -94,6 +94,20 @@ TAMPER = {
 }
 
 
+def test_a_picture_that_somebody_altered_is_found_and_repaired(lab: Lab) -> None:
+    lab.write("media/logo.jpg", "a logo")
+    lab.publish()
+    place = f"{SITE}/shared/media"
+    lab.run("node2", f"touch -r {place}/logo.jpg /tmp/when; printf 'A LOGO' > {place}/logo.jpg")
+    lab.run("node2", f"touch -r /tmp/when {place}/logo.jpg; echo made here > {place}/thumbnail.jpg")
+    assert lab.publish()["changed"] is False, "nothing says that it is another one"
+    found = lab.publish("--check", "verify")["targets"]["node2"]["repaired"]
+    assert found == lab.publish("verify")["targets"]["node2"]["repaired"] == ["media/logo.jpg"]
+    assert lab.everywhere(f"cat {place}/logo.jpg") == ["a logo"] * 3
+    assert lab.run("node2", f"cat {place}/thumbnail.jpg") == "made here"
+    assert lab.publish("verify")["changed"] is False
+
+
 @pytest.mark.parametrize(("how", "name"), list(zip(TAMPER, ("node1", "node3"), strict=True)))
 def test_tampered_with_found_and_repaired(lab: Lab, how: str, name: str) -> None:
     lab.write("readme.txt", "what was published")

@@ -15,11 +15,17 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.root import No
 KEEP_AT_LEAST = 3
 
 
-def tell(root: Root, generation: str, previous: str | None, since: float) -> dict[str, Any]:
-    """Remember which generation the publisher expects here, whether this node has it or not."""
+def tell(
+    root: Root, generation: str, previous: str | None, since: float, left_out: bool = False
+) -> dict[str, Any]:
+    """Remember which generation the publisher expects here, whether this node has it or not.
+
+    A node that is `left_out` of this switch has not got it, and need not wait for it.
+    """
     if not is_generation(generation) or (previous is not None and not is_generation(previous)):
         raise NodeError(f"{generation!r} is no name of a generation")
-    root.remember(told={"generation": generation, "previous": previous, "since": float(since)})
+    told: dict[str, Any] = {"generation": generation, "previous": previous, "since": float(since)}
+    root.remember(told=told | ({"left_out": True} if left_out else {}))
     return {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot import media as medias
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.ending import finish
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.guards import check_source
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.make import make
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.nodes import Node, meet, parallel
@@ -15,7 +16,6 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching impo
     Run,
     decide,
     enough,
-    finish,
     frame,
     name_states,
     switch,
@@ -106,7 +106,7 @@ def switch_staged(run: Run) -> None:
     run.watch.lap("shared")
     for node in able:
         node.result.state, node.sealed = "staged", True
-    decide(run, name, held=[], rolled_back=False, seen=None, staged=None)
+    decide(run, name, held=[], left=None, rolled_back=False, seen=None, staged=None)
     run.result.changed = True
     switch(run)
     run.watch.lap("switch")

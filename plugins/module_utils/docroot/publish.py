@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot import media as medias
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.ending import finish
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.held import is_held
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.make import make
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest import identity
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.preview import switch_staged
@@ -16,7 +18,6 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching impo
     Run,
     behind,
     decide,
-    finish,
     frame,
     name_states,
     switch,
@@ -47,7 +48,7 @@ def _publish(run: Run, timer: bool) -> None:
     run.watch.lap("shared")
     if due:
         delivery, wanted = make(run, work)
-        decide(run, delivery.name, held=[], rolled_back=False, seen=None)
+        decide(run, delivery.name, held=[], left=None, rolled_back=False, seen=None)
         run.result.changed = True
     elif work.base is not None:
         work.refresh()
@@ -69,7 +70,7 @@ def _waits(run: Run, work: Work) -> bool:
     if state.get("staged"):
         run.result.note(f"{state['staged']['generation']} is staged; nothing else is published until it is")
         return True
-    if work.digest in (state.get("held") or []):
+    if is_held(run, work):
         run.result.note("this tree was rolled back; it is published again when it changes or on command")
         return True
     seen = identity(work.code.manifest)

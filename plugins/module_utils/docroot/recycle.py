@@ -21,6 +21,9 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import (
 )
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.root import NodeError, Root
 
+# What is recycled is a generation by its name, or the spare that is equal to one.
+SPARE = "spare/"
+
 
 def prepare(
     root: Root,
@@ -32,8 +35,8 @@ def prepare(
 ) -> dict[str, Any]:
     """incoming.<name>, equal to the base. Litter of killed runs goes first.
 
-    `dirty` names every path in which the generation to recycle may differ from the base. With `repair` the
-    generation exists already and stays as it is while its twin is made.
+    `recycle` names a generation, or the spare as spare/<generation>, and `dirty` every path in which it may
+    differ from the base. With `repair` the generation exists already, and stays while its twin is made.
     """
     if not is_generation(name):
         raise NodeError(f"{name!r} is no name of a generation")
@@ -48,16 +51,27 @@ def prepare(
         return {"method": "empty"}
     if recycle is not None and dirty is not None and recycle not in {name, base}:
         paths = [relative(path) for path in dirty if path]
-        if recyclable(root, recycle):
+        if _taken(root, recycle, root.incoming(name)):
             try:
-                os.rename(root.generation(recycle), root.incoming(name))
                 make_equal(root.incoming(name), root.generation(base), paths)
-                return {"method": "recycled"}
+                return {"method": "spare" if recycle.startswith(SPARE) else "recycled"}
             except OSError:
                 # The publisher remembers it differently. The slow way always works.
                 clean(root)
-    _link_tree(root.generation(base), root.incoming(name))
+    link_tree(root.generation(base), root.incoming(name))
     return {"method": "linked"}
+
+
+def _taken(root: Root, recycle: str, incoming: str) -> bool:
+    """Whether what is to be recycled has become the incoming generation."""
+    if recycle.startswith(SPARE):
+        from ansible_collections.boring.lamp.plugins.module_utils.docroot import spare
+
+        return spare.take(root, recycle.removeprefix(SPARE), incoming)
+    if not recyclable(root, recycle):
+        return False
+    os.rename(root.generation(recycle), incoming)
+    return True
 
 
 def clean(root: Root) -> None:
@@ -72,18 +86,23 @@ def recyclable(root: Root, name: str) -> bool:
     What was written into a file since then is in the base as well, or the path is dirty. What came, went or
     was replaced is not; but that leaves a trace in its directory which can't be turned back.
     """
+    sealed = unneeded(root, name)
+    return sealed is not None and not changed_below(root.generation(name), sealed)
+
+
+def unneeded(root: Root, name: str) -> int | None:
+    """When the generation was sealed, if nobody needs it and nothing is known against it."""
     known = root.remembered()
     sealed = (known.get("sealed") or {}).get(name)
     if sealed is None or name in (known.get("doubtful") or ()) or name in root.in_use():
-        return False
+        return None
     if not is_generation(name) or not os.path.isdir(root.generation(name)):
-        return False
-    return not _directory_changed_since(root.generation(name), int(sealed))
+        return None
+    return int(sealed) if os.stat(root.generation(name)).st_ctime_ns <= int(sealed) else None
 
 
-def _directory_changed_since(path: str, moment_ns: int) -> bool:
-    if os.stat(path).st_ctime_ns > moment_ns:
-        return True
+def changed_below(path: str, moment_ns: int) -> bool:
+    """Whether something happened to a directory below this one since then."""
     pending = [os.fsencode(path)]
     while pending:
         with os.scandir(pending.pop()) as found:
@@ -165,7 +184,7 @@ def _attributes(place: bytes) -> dict[str, bytes]:
     return {name: os.getxattr(place, name, follow_symlinks=False) for name in names}
 
 
-def _link_tree(base: str, incoming: str) -> None:
+def link_tree(base: str, incoming: str) -> None:
     code, words = run("/usr/bin/cp", "-a", "-l", "--no-target-directory", "--", base, incoming)
     if code:
         remove_tree(incoming)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.ending import finish
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.guards import RefusedError
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest import Manifest
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import raw, shown
@@ -16,17 +17,14 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.source import 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.staging import Delivery, listing
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.store import Store
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.supply import own_copy
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import (
-    Run,
-    finish,
-    frame,
-)
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import Run, frame
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.tended import verify_shared
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.transport import TargetError
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.work import adopt
 
 
 def verify(settings: Settings, store: Store, *, check: bool = False) -> Result:
-    """Compare the current and the previous generation on every node with what was published; repair."""
+    """Compare what is published on every node, and the generation before, with what was sent; repair."""
     return frame(settings, store, check, _verify)
 
 
@@ -47,6 +45,7 @@ def _verify(run: Run) -> None:
             result.note(f"{name} can't be verified: this host does not remember what it must hold")
             continue
         _verify_generation(run, name, wanted)
+    verify_shared(run)
     run.watch.lap("verify")
     if not run.check:
         finish(run)

@@ -22,7 +22,7 @@ class TargetResult:
     error: str = ""
     verified: bool = False
     caught_up: bool = False
-    method: str = ""  # how the room for a new generation was made: recycled, linked, empty
+    method: str = ""  # what a new generation started from: spare, recycled, linked, empty
     repaired: list[str] = field(default_factory=list)
 
     def public(self) -> dict[str, Any]:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
+import time
 from collections import Counter
 from functools import partial
 
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.ending import finish
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.guards import RefusedError
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest import digest, shift
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import is_generation
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.nodes import Node, meet
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.plan import diff
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.result import Result
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import Settings
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.source import read_code
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.store import Store
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import (
     Run,
     behind,
     decide,
-    finish,
     frame,
     name_states,
     switch,
@@ -37,6 +34,7 @@ def roll_back(
 def _roll_back(run: Run, generation: str | None) -> None:
     if generation is not None and not is_generation(generation):
         raise RefusedError(f"{generation!r} is no name of a generation")
+    begun = time.time_ns()
     meet(run.nodes)
     run.watch.lap("connect")
     adopt(run, None)
@@ -59,7 +57,7 @@ def _roll_back(run: Run, generation: str | None) -> None:
     bad = state.get("generation")
     if bad != goal:
         held = [value for value in (run.store.digest(bad),) if value]
-        decide(run, goal, rolled_back=True, held=held)
+        decide(run, goal, rolled_back=True, held=held, left={"generation": bad, "at_ns": begun})
         result.changed = True
     for node in able:
         if node.current != goal:
@@ -68,9 +66,6 @@ def _roll_back(run: Run, generation: str | None) -> None:
     run.watch.lap("switch")
     finish(run)
     run.watch.lap("finish")
-    if bad != goal:
-        _hold_source(run, bad)
-        run.watch.lap("hold")
 
 
 def _previous(state: dict, nodes: list[Node]) -> str | None:
@@ -79,17 +74,3 @@ def _previous(state: dict, nodes: list[Node]) -> str | None:
         return state["previous"]
     votes = Counter(node.status.get("previous") for node in nodes if node.status.get("previous"))
     return votes.most_common(1)[0][0] if votes else None
-
-
-def _hold_source(run: Run, bad: str | None) -> None:
-    """The tree as it is now is what was rolled back, even if it differs a little from what was published."""
-    published, value = run.store.manifest(bad), run.store.digest(bad)
-    with contextlib.suppress(RefusedError, OSError):
-        now = read_code(run.settings, published or {}).manifest
-        if published is None or value is None:
-            value = digest(now, content=True)
-        else:
-            value = shift(value, diff(published, now).changes, content=True)
-        held = run.state.get("held") or []
-        if value not in held:
-            run.store.save(held=[*held, value])

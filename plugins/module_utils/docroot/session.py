@@ -16,9 +16,11 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot import fence
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import BusyError, locked
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.root import LOCK, LOCK_WAIT, NodeError, Root
 
-PROTOCOL = 2
+PROTOCOL = 3
 # Seconds between two signs of life. A publisher that misses several of them takes the node for hung.
 PULSE = 1.0
+# How much less than visitors' requests the work counts that is done after the publisher is gone.
+NICE = 10
 
 Arguments = dict[str, Any]
 Verb = Callable[[Root, dict[str, Any], Arguments], dict[str, Any]]
@@ -29,6 +31,7 @@ Verb = Callable[[Root, dict[str, Any], Arguments], dict[str, Any]]
 
 def status(root: Root, node: dict[str, Any], a: Arguments) -> dict[str, Any]:
     from ansible_collections.boring.lamp.plugins.module_utils.docroot.space import free
+    from ansible_collections.boring.lamp.plugins.module_utils.docroot.spare import there
 
     known = root.remembered()
     return {
@@ -36,6 +39,7 @@ def status(root: Root, node: dict[str, Any], a: Arguments) -> dict[str, Any]:
         "previous": known.get("previous"),
         "staged": root.staged(),
         "generations": root.generations(),
+        "spare": there(root),
         "shared": known.get("shared", {}),
         "told": known.get("told"),
         "free": free(root.path),
@@ -111,7 +115,7 @@ def shared(root: Root, node: dict[str, Any], a: Arguments) -> dict[str, Any]:
 def tell(root: Root, node: dict[str, Any], a: Arguments) -> dict[str, Any]:
     from ansible_collections.boring.lamp.plugins.module_utils.docroot import live
 
-    return live.tell(root, a["generation"], a["previous"], a["since"])
+    return live.tell(root, a["generation"], a["previous"], a["since"], bool(a.get("left_out")))
 
 
 def stage(root: Root, node: dict[str, Any], a: Arguments) -> dict[str, Any]:
@@ -166,6 +170,7 @@ class Session:
         self.epoch = 0
         self._open: int | None = None
         self._prepared: str | None = None
+        self.wish: Any = None
 
     def answer(self, request: Any) -> dict[str, Any]:
         """Do what is asked for; what goes wrong is an answer as well."""
@@ -184,7 +189,7 @@ class Session:
             return self._hello(request)
         if self.publisher is None:
             raise NodeError("refused: the first request is hello")
-        if verb not in VERBS:
+        if verb not in VERBS and verb != "spare":
             raise NodeError(f"refused: {verb!r} is nothing that a publisher asks for")
         if verb in READING:
             return VERBS[verb](self.root, self.node, request)
@@ -193,6 +198,8 @@ class Session:
             fence.learn(self.root, self.publisher, self.epoch)
             if self._open is None:
                 self._open = fence.enter(os.path.dirname(self.lock), self.epoch)
+            if verb == "spare":
+                return self._spare(request)
             if verb == "prepare":
                 self._claim(request["generation"])
             answer = VERBS[verb](self.root, self.node, request)
@@ -209,11 +216,24 @@ class Session:
         self.publisher, self.epoch = request["publisher"], request["epoch"]
         return {**status(self.root, self.node, {}), "protocol": PROTOCOL}
 
+    def _spare(self, a: Arguments) -> dict[str, Any]:
+        """The answer comes at once: the spare is made when the publisher is gone."""
+        from ansible_collections.boring.lamp.plugins.module_utils.docroot import spare
+
+        self.wish = spare.begin(self.root, a["base"], a["recycle"], a["dirty"])
+        return {}
+
     def close(self) -> None:
-        """What was prepared and not sealed is litter. The next run starts afresh."""
+        """What was prepared and not sealed is litter, the next run starts afresh; and there is time now."""
         self._leave()
-        if self._prepared is None:
-            return
+        if self._prepared is not None:
+            self._clean()
+        if self.wish is not None:
+            from ansible_collections.boring.lamp.plugins.module_utils.docroot import spare
+
+            spare.finish(self.root, self.wish)
+
+    def _clean(self) -> None:
         try:
             with locked(self.lock, self.lock_wait):
                 if self._claimed() == self._token():
@@ -289,4 +309,6 @@ def serve(session: Session, lines: Any, write: Callable[[str], Any]) -> None:
                 return
     finally:
         voice.over.set()
+        if session.wish is not None:
+            os.nice(NICE)
         session.close()

@@ -21,7 +21,8 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.plan import Pl
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.scan import moved
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.settings import Settings
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.source import Tree
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import Run, protected
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.spares import Reserve
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.switching import Run
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.transport import TargetError
 
 
@@ -35,7 +36,7 @@ class Delivery:
         self._lock = threading.Lock()
         self._known: dict[str, Manifest | None] = {}
         self._plans: dict[int, tuple[Manifest, Plan]] = {}
-        self._dirty: dict[tuple[str, str], list[str] | None] = {}
+        self.reserve = Reserve(run)
 
     def knows(self, name: str | None, manifest: Manifest | None, plan: Plan | None = None) -> Delivery:
         """What a generation holds, and the way from there, if the caller has them at hand."""
@@ -57,11 +58,13 @@ class Delivery:
     def prepare(self, node: Node) -> None:
         """An incoming generation that starts as what visitors see there now."""
         base = node.current
-        recycle, dirty = self._recyclable(node)
+        recycle, dirty = self.reserve.of(node, base, self.name)
         answer = node.link.ask("prepare", generation=self.name, base=base, recycle=recycle, dirty=dirty)
         node.result.method = answer["method"]
-        if recycle and answer["method"] == "recycled":
+        if answer["method"] == "recycled":
             node.status["generations"].remove(recycle)
+        elif answer["method"] == "spare":
+            node.status["spare"] = None
         known = self.known(base)
         if base is None:
             known = {}
@@ -119,7 +122,7 @@ class Delivery:
             return ""
         plan = self.plan(known or {})
         size, inodes = weight(wanted, plan.send)
-        if self._recyclable(node)[0] is None:
+        if self.reserve.of(node, node.current, self.name)[0] is None:
             # Directories can't be shared between generations.
             inodes += sum(1 for entry in (known or {}).values() if entry.kind == "d")
         return no_room(self.settings, node.status.get("free") or {}, size, inodes)
@@ -139,24 +142,6 @@ class Delivery:
             if name not in self._known:
                 self._known[name] = self.run.store.manifest(name)
             return self._known[name]
-
-    def _recyclable(self, node: Node) -> tuple[str | None, list[str] | None]:
-        """The oldest generation that nobody needs, and where it may differ from what visitors see."""
-        names, base = sorted(node.status.get("generations", ())), node.current
-        if len(names) < self.settings.keep or base is None:
-            return None, None
-        told = node.status.get("told") or {}
-        needed = {base, node.status.get("previous"), node.status.get("staged"), self.name}
-        needed.update(protected(self.run.state), (told.get("generation"), told.get("previous")))
-        free = [name for name in names if name not in needed]
-        if not free:
-            return None, None
-        with self._lock:
-            key = (free[0], base)
-            if key not in self._dirty:
-                self._dirty[key] = self.run.store.dirty(*key)
-            dirty = self._dirty[key]
-        return (free[0], dirty) if dirty is not None else (None, None)
 
     def _evidence(self, node: Node, mode: str) -> dict[str, Any]:
         """What the node compares its copy with."""

@@ -1,4 +1,4 @@
-"""The frame of every run, and its second half: from the decision to the end, forward or back."""
+"""The frame of every run, and the decision that every one comes to, forward or back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.boring.lamp.plugins.module_utils.docroot import announce
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.authority import credentials
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import BusyError, locked
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.guards import RefusedError
@@ -135,54 +134,17 @@ def switch(run: Run) -> None:
             node.result.caught_up = not fresh
             result.changed = True
         else:
-            node.link.ask("tell", **decision)
+            node.link.ask("tell", **decision, left_out=True)
             node.result.state = "behind"
 
     parallel(run.nodes, switch)
     for node in run.nodes:
         if node.result.state == "failed" and node.status:
             with contextlib.suppress(Exception):
-                node.link.ask("tell", **decision)
-
-
-def purge(run: Run) -> None:
-    """Once for all caches that are still due; one that did not hear it is due again in the next run."""
-    if not run.state.get("purge_due"):
-        return
-    pending = [cache for cache in map(tuple, run.state["purge_due"]) if cache in run.settings.purge_targets]
-    failed = {cache: reason for cache in pending if (reason := announce.ban(*cache))}
-    run.result.degraded.extend(failed.values())
-    run.store.save(purge_due=[list(cache) for cache in failed])
+                node.link.ask("tell", **decision, left_out=node.current != name)
 
 
 def protected(state: dict[str, Any]) -> list[str]:
     """Generations that this publisher may need again."""
     names = [state.get("generation"), state.get("previous"), (state.get("staged") or {}).get("generation")]
     return [name for name in names if name]
-
-
-def finish(run: Run) -> None:
-    """Caches, notebook and pruning; what fails here is tried again by the next run."""
-    settings, state, result = run.settings, run.state, run.result
-    purge(run)
-    if settings.notebook and state.get("generation"):
-        reason = announce.write_generation(
-            settings.notebook, state["generation"], state.get("previous"), state["since"]
-        )
-        if reason:
-            result.degraded.append(reason)
-    protect = protected(state)
-    crowded = [node for node in run.nodes if len(node.status.get("generations", ())) > settings.keep]
-    parallel(crowded, lambda node: node.link.ask("prune", keep=settings.keep, protect=protect))
-    if result.changed:
-        known = {name for node in run.nodes for name in node.status.get("generations", ())}
-        run.store.prune({*known, *protect})
-    tell_troubles(run)
-
-
-def tell_troubles(run: Run) -> None:
-    run.result.degraded.extend(
-        f"{name}: {target.state}, {target.error or 'it is not at the expected generation'}"
-        for name, target in sorted(run.result.targets.items())
-        if target.state in ("unreachable", "failed", "behind")
-    )

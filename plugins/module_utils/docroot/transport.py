@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import threading
 import time
@@ -31,6 +32,8 @@ SSH_FAILED = 255
 # Bytes of a request that even a busy node reads in a second; meanwhile it gives no sign of life.
 READS = 5_000_000
 SENT = re.compile(rb"Total bytes sent: ([\d,.]+)")
+# Seconds that a copy may stand still at least.
+LULL = 10
 # Files that vanished while rsync read them: the publisher looks at the source again anyway.
 VANISHED = (23, 24)
 
@@ -154,15 +157,21 @@ class Link:
             "--from0",
             f"--files-from={self.files}.list",
             "--stats",
-            "--info=progress2",
+            # The list of files is the first that rsync speaks of, once the other side has answered.
+            "--info=progress2,flist1",
             "--outbuf=N",
-            f"--timeout={max(10, 2 * settings.connect_timeout)}",
+            f"--timeout={self._silence}",
             "-e",
             shlex.join([SSH, *options]),
             "--",
             f"{root}/",
             f"{self.target.host}:{area}/",
         ]
+
+    @property
+    def _silence(self) -> int:
+        """Seconds after which a copy that stands still is given up."""
+        return max(LULL, 2 * self.settings.connect_timeout)
 
     def _run(self, command: list[str], progress: Copy) -> tuple[int, bytes, bytes]:
         tail = bytearray()
@@ -179,17 +188,24 @@ class Link:
             except OSError as error:
                 raise TargetError(f"{command[0]} can't be started: {error}") from None
             late = threading.Timer(self.settings.timeout, process.kill)
+            # rsync's own time-out does not count before the other side has said its first word.
+            silent = threading.Timer(self._silence, process.kill)
             late.start()
+            silent.start()
             try:
                 with process:
                     while data := os.read(process.stdout.fileno(), 65536):
+                        silent.cancel()
                         tail = (tail + data)[-4000:]
                         progress.heard(re.split(rb"[\r\n]", data.rstrip())[-1])
             finally:
                 timed_out = not late.is_alive()
                 late.cancel()
+                silent.cancel()
             if timed_out:
                 raise self._lost(f"the copy did not end within timeout={self.settings.timeout} seconds")
+            if process.returncode == -signal.SIGKILL and not tail:
+                raise self._lost(f"it hangs: its rsync said nothing for {self._silence} seconds")
             errors.seek(0)
             return process.returncode, bytes(tail), errors.read()
 
@@ -219,6 +235,8 @@ def ssh_options(settings: Settings, target: Target, control: str, *, master: boo
         "GlobalKnownHostsFile": "/dev/null",
         "UpdateHostKeys": "no",
         "ConnectTimeout": settings.connect_timeout,
+        # Processors do this one themselves; the default costs more than all else of a large copy.
+        "Ciphers": "^aes128-gcm@openssh.com,aes256-gcm@openssh.com",
         "ServerAliveInterval": pulse,
         "ServerAliveCountMax": 1,
         "LogLevel": "ERROR",

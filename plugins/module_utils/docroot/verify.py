@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot import manifest as manifests
@@ -14,6 +16,7 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.dress import d
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import remove_tree, run
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.manifest import Manifest
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.root import NodeError, Root
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.spare import drop
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.workers import cores
 
 MODES = ("delta", "full", "none")
@@ -46,20 +49,30 @@ def seal(
         raise NodeError(f"generation {name} {'does not exist here' if replace else 'exists already'}")
     wanted = manifests.decode(entries)
     dress(incoming, wanted, top, attributes)
-    if mode != "none":
-        wrong = differing(incoming, wanted, content, gone, attributes)
-        if wrong:
-            return {"sealed": False, "wrong": wrong}
-    if mode == "full" and _digest(incoming, untimed, attributes) != digest:
-        return {"sealed": False, "wrong": []}
     # After a power cut the files must be there when the link to them is.
-    run("/usr/bin/sync", "-f", incoming)
+    with _written(incoming):
+        wrong = differing(incoming, wanted, content, gone, attributes) if mode != "none" else []
+        same = mode != "full" or wrong or _digest(incoming, untimed, attributes) == digest
+    if wrong or not same:
+        return {"sealed": False, "wrong": wrong}
     if replace:
+        drop(root)
         _replace(root, name)
     else:
         os.rename(incoming, root.generation(name))
     _note(root, name, replace)
     return {"sealed": True, "wrong": []}
+
+
+@contextlib.contextmanager
+def _written(place: str) -> Iterator[None]:
+    """Everything is on the disk in the end; meanwhile it is read from memory."""
+    writing = threading.Thread(target=run, args=("/usr/bin/sync", "-f", place))
+    writing.start()
+    try:
+        yield
+    finally:
+        writing.join()
 
 
 def _replace(root: Root, name: str) -> None:

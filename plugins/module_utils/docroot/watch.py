@@ -94,7 +94,8 @@ class Watch:
         noted = self.ask_notebook()
         if not self.heard and time.monotonic() - self.started < FIRST_WORD:
             return "the notebook has not been read since the start"
-        expected = newest(noted, self.root.remembered().get("told"), self.known)
+        told = self.root.remembered().get("told")
+        expected = newest(noted, told, self.known)
         if expected != self.known and expected is not None:
             self.known = expected
             write_json(EXPECTED, expected, 0o644)
@@ -103,6 +104,8 @@ class Watch:
             self.changed_at = time.monotonic()
         self.seen = name
         switching = self.changed_at is not None and time.monotonic() - self.changed_at < SWITCH_GRACE
+        if told and told.get("left_out") and told["generation"] == name:
+            switching = False
         try:
             return verdict(self.root.current(), expected, switching)
         except NodeError as error:

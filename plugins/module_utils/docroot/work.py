@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ansible_collections.boring.lamp.plugins.module_utils.docroot import media as medias
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.authority import later_decision
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.checks import validate
@@ -116,6 +118,7 @@ def adopt(run: Run, code: Tree | None) -> None:
         rolled_back=True,
         staging=None,
         held=[value for value in held if value],
+        left={"generation": mine, "at_ns": time.time_ns()} if code is None else None,
         # Whoever switched them may not have reached every cache.
         purge_due=[list(cache) for cache in run.settings.purge_targets],
     )
