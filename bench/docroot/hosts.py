@@ -16,6 +16,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 SECRETS = PROJECT / ".cache" / "bench" / "docroot"
 PREFIX = "lamp-bench-"
+# Nodes of the trees whose growth is measured.
+LARGE = ("few", "many")
 NODES = {"node1": "172.30.30.11", "node2": "172.30.30.12", "node3": "172.30.30.13"}
 
 
@@ -57,7 +59,7 @@ def spared() -> float:
     """Wait until no node makes a spare any more; how many seconds that took."""
     started = time.monotonic()
     making = "while ls -d /srv/lamp/*/.spare/making.* >/dev/null 2>&1; do sleep 0.05; done"
-    for name in NODES:
+    for name in (*NODES, *LARGE):
         subprocess.run(["docker", "exec", PREFIX + name, "sh", "-c", making], check=True, timeout=900)
     return time.monotonic() - started
 

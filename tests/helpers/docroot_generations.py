@@ -69,6 +69,9 @@ def dirty_between(one: dict[bytes, tuple], other: dict[bytes, tuple]) -> set[str
     return {os.fsdecode(path) for path in paths if path}
 
 
+ONE, TWO, THREE, FOUR, FIVE = map(generation, range(1, 6))
+
+
 class Lab:
     """A node's published root whose generations are made by the real code."""
 
@@ -114,3 +117,23 @@ class Lab:
             for name in self.root.generations()
             if snapshot(self.root.generation(name)) != self.trees[name]
         ]
+
+
+def three_generations(base: Path) -> Lab:
+    """The second one changed a file, the third one added one and is live."""
+    lab = Lab(base)
+    lab.switch(lab.make(ONE, a="one", keep="k", d__x="x"))
+    lab.switch(lab.make(TWO, ONE, a="two"))
+    lab.switch(lab.make(THREE, TWO, d__y="y"))
+    return lab
+
+
+def fill_disk(monkeypatch: Any) -> None:
+    """Nothing can be linked any more; what came so far stays, as cp leaves it."""
+    real = recycle.run
+
+    def full(*command: str) -> tuple[int, str]:
+        done = real(*command)
+        return (1, "No space left on device") if command[0].endswith("cp") else done
+
+    monkeypatch.setattr(recycle, "run", full)

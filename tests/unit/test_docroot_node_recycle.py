@@ -10,7 +10,22 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from docroot_generations import ACCESS, DEFAULT, Lab, access_list, dirty_between, generation, snapshot
+from docroot_generations import (
+    ACCESS,
+    DEFAULT,
+    FIVE,
+    FOUR,
+    ONE,
+    THREE,
+    TWO,
+    Lab,
+    access_list,
+    dirty_between,
+    fill_disk,
+    generation,
+    snapshot,
+    three_generations,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,17 +35,10 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.root import No
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node works as root")
 
-ONE, TWO, THREE, FOUR, FIVE = map(generation, range(1, 6))
-
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
-    """Three generations: the second one changed a file, the third one added one."""
-    lab = Lab(tmp_path)
-    lab.switch(lab.make(ONE, a="one", keep="k", d__x="x"))
-    lab.switch(lab.make(TWO, ONE, a="two"))
-    lab.switch(lab.make(THREE, TWO, d__y="y"))
-    return lab
+    return three_generations(tmp_path)
 
 
 def recycle(lab: Lab, dirty: list[str] | None = None, **more: str) -> str:
@@ -187,15 +195,7 @@ def test_a_repair_needs_its_generation_and_a_new_one_none(lab: Lab) -> None:
 
 
 def test_a_failed_link_leaves_no_litter(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.boring.lamp.plugins.module_utils.docroot import recycle as module
-
-    real = module.run
-
-    def full(*command: str) -> tuple[int, str]:
-        done = real(*command)
-        return (1, "No space left on device") if command[0].endswith("cp") else done
-
-    monkeypatch.setattr(module, "run", full)
+    fill_disk(monkeypatch)
     with pytest.raises(NodeError, match="No space"):
         lab.prepare(FOUR, THREE)
     assert sorted(os.listdir(lab.root.generation(""))) == [ONE, TWO, THREE]

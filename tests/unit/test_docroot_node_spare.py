@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from docroot_generations import Lab, generation, snapshot
+from docroot_generations import FIVE, FOUR, ONE, THREE, TWO, Lab, fill_disk, snapshot, three_generations
 
 from ansible_collections.boring.lamp.plugins.module_utils.docroot import recycle, spare
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.files import locked
@@ -15,16 +15,10 @@ from ansible_collections.boring.lamp.plugins.module_utils.docroot.root import No
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node works as root")
 
-ONE, TWO, THREE, FOUR, FIVE = map(generation, range(1, 6))
-
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
-    lab = Lab(tmp_path)
-    lab.switch(lab.make(ONE, a="one", keep="k", d__x="x"))
-    lab.switch(lab.make(TWO, ONE, a="two"))
-    lab.switch(lab.make(THREE, TWO, d__y="y"))
-    return lab
+    return three_generations(tmp_path)
 
 
 def make(lab: Lab, base: str, recycle: str | None = None, dirty: list[str] | None = None) -> None:
@@ -115,13 +109,7 @@ def test_when_its_generation_is_gone_there_is_none(lab: Lab) -> None:
 
 
 def test_no_room_for_it_is_no_failure(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = recycle.run
-
-    def full(*command: str) -> tuple[int, str]:
-        done = real(*command)
-        return (1, "No space left on device") if command[0].endswith("cp") else done
-
-    monkeypatch.setattr(recycle, "run", full)
+    fill_disk(monkeypatch)
     make(lab, THREE)
     assert (spare.there(lab.root), os.listdir(place(lab))) == (None, [])
 

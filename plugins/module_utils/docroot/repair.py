@@ -87,7 +87,7 @@ def _repair(run: Run, node: Node, delivery: Repair, found: Manifest) -> None:
     delivery.seal(node, "full", replace=True)
     if name == node.current:
         # The name did not change, but what visitors get does.
-        run.store.save(purge_due=[list(cache) for cache in run.settings.purge_targets])
+        run.store.save(purge_due=run.settings.purge_due)
         decision = {key: run.state.get(key) for key in ("generation", "previous", "since")}
         if name == decision["generation"]:
             node.link.ask("switch", **decision)

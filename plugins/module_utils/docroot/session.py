@@ -137,6 +137,13 @@ def prune(root: Root, node: dict[str, Any], a: Arguments) -> dict[str, Any]:
     return live.prune(root, int(a["keep"]), list(a["protect"]))
 
 
+def spare(root: Root, node: dict[str, Any], a: Arguments) -> dict[str, Any]:
+    """The answer comes at once: the spare is made when the publisher is gone."""
+    from ansible_collections.boring.lamp.plugins.module_utils.docroot import spare
+
+    return {"wish": spare.begin(root, a["base"], a["recycle"], a["dirty"])}
+
+
 VERBS: dict[str, Verb] = {
     "status": status,
     "prepare": prepare,
@@ -151,6 +158,7 @@ VERBS: dict[str, Verb] = {
     "stage": stage,
     "switch": switch,
     "prune": prune,
+    "spare": spare,
 }
 # Those that read only: they wait for nobody.
 READING = {"status", "listing"}
@@ -189,7 +197,7 @@ class Session:
             return self._hello(request)
         if self.publisher is None:
             raise NodeError("refused: the first request is hello")
-        if verb not in VERBS and verb != "spare":
+        if verb not in VERBS:
             raise NodeError(f"refused: {verb!r} is nothing that a publisher asks for")
         if verb in READING:
             return VERBS[verb](self.root, self.node, request)
@@ -198,11 +206,10 @@ class Session:
             fence.learn(self.root, self.publisher, self.epoch)
             if self._open is None:
                 self._open = fence.enter(os.path.dirname(self.lock), self.epoch)
-            if verb == "spare":
-                return self._spare(request)
             if verb == "prepare":
                 self._claim(request["generation"])
             answer = VERBS[verb](self.root, self.node, request)
+            self.wish = answer.pop("wish", self.wish)
             if answer.get("sealed"):
                 self._prepared = None
             return answer
@@ -215,13 +222,6 @@ class Session:
         self._leave()
         self.publisher, self.epoch = request["publisher"], request["epoch"]
         return {**status(self.root, self.node, {}), "protocol": PROTOCOL}
-
-    def _spare(self, a: Arguments) -> dict[str, Any]:
-        """The answer comes at once: the spare is made when the publisher is gone."""
-        from ansible_collections.boring.lamp.plugins.module_utils.docroot import spare
-
-        self.wish = spare.begin(self.root, a["base"], a["recycle"], a["dirty"])
-        return {}
 
     def close(self) -> None:
         """What was prepared and not sealed is litter, the next run starts afresh; and there is time now."""

@@ -85,6 +85,11 @@ class Settings:
         }
 
     @property
+    def purge_due(self) -> list[list[Any]]:
+        """Every cache, as the publisher remembers those that have to forget."""
+        return [list(cache) for cache in self.purge_targets]
+
+    @property
     def attributes(self) -> frozenset[str]:
         """What of a file's extended attributes is published as well."""
         return frozenset(name for name, wanted in (("acl", self.acls), ("xattr", self.xattrs)) if wanted)

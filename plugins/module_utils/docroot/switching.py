@@ -110,7 +110,7 @@ def decide(run: Run, name: str, **more: object) -> None:
         previous=old if old != name else state.get("previous"),
         since=since,
         staging=None,
-        purge_due=[list(cache) for cache in run.settings.purge_targets],
+        purge_due=run.settings.purge_due,
         **more,
     )
 

@@ -27,7 +27,7 @@ def verify_shared(run: Run) -> None:
     if not run.check:
         medias.drop(run, medias.send(run, medias.read(run)))
         # Caches may have got what was broken.
-        run.store.save(purge_due=[list(cache) for cache in run.settings.purge_targets])
+        run.store.save(purge_due=run.settings.purge_due)
 
 
 def _verify_one(run: Run, path: str, value: str, wanted: Manifest) -> bool:

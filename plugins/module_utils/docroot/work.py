@@ -120,6 +120,6 @@ def adopt(run: Run, code: Tree | None) -> None:
         held=[value for value in held if value],
         left={"generation": mine, "at_ns": time.time_ns()} if code is None else None,
         # Whoever switched them may not have reached every cache.
-        purge_due=[list(cache) for cache in run.settings.purge_targets],
+        purge_due=run.settings.purge_due,
     )
     run.result.note(f"the nodes were switched to {told['generation']} while this host was away")
