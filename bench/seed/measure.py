@@ -114,10 +114,8 @@ def writer(name: int) -> subprocess.Popen[str]:
     """One of those who write."""
     folder = f"{FOLDER}{name}"
     hosts.shell("db1", f"rm -rf {folder}; mkdir {folder}; printf bench > {folder}/password")
-    one = hosts.start(
-        "db1", "writer.py", hosts.ADDRESSES["db1"], f"{folder}/password", folder, f"written{name}"
-    )
-    hosts.shell("db1", f"until test -s {folder}/acked; do sleep 0.05; done")
+    one = hosts.start("db1", "writer.py", hosts.ADDRESSES["db1"], f"{folder}/password", folder, str(name))
+    hosts.shell("db1", f"for i in $(seq 400); do test -s {folder}/acked && exit; sleep 0.05; done; exit 1")
     return one
 
 

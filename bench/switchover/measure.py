@@ -2,7 +2,7 @@
 
 Planned: there and back, 40 changes over all rounds (BENCH_CHANGES), 8 clients that write, 8 that read.
 Forced: the primary's process is killed, its unit masked, the module called on the replica; the time from the
-the start of Ansible's task to the next acknowledged write.
+start of Ansible's task to the next acknowledged write.
 Rounds: BENCH_ROUNDS (default 5). BENCH_PART=planned or force measures only that.
 """
 
@@ -64,7 +64,7 @@ def planned(rounds: int, changes: int) -> list[Row]:
             "bench/switchover/change.yml", "-e", f"first=db2 second=db1 changes={each}", stdout="default"
         )
         found = stop_load(load)
-        held += json.loads(re.search(r"held (\[.*?\])", printed)[1])
+        held += json.loads(re.search(r"held (\[.*?\])", printed, re.DOTALL)[1])
         gaps.append(found["writers"]["gap"])
         reads.append(found["readers"]["gap"])
         failed += len(found["writers"]["failed"]) + len(found["readers"]["failed"])

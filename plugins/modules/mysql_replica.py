@@ -25,6 +25,8 @@ description:
     primary has purged is refused, with the evidence. O(reseed=allowed) discards what is there.
     Transactions that only this server has are kept in a file before that.
   - A server that is writable, that others replicate from, or that is its own source is refused in any case.
+  - A primary is copied for one server at a time. Others wait for their turn, unless that copy stands still
+    for five minutes.
   - A run that was killed is finished by the next one. Half a copy is never started as a server.
 requirements:
   - PyMySQL on the host

@@ -85,6 +85,12 @@ options:
       - Go on although a replica can't be asked. It might know a newer decision, or have received more.
     type: bool
     default: false
+  allow_cascade:
+    description:
+      - Replicas that follow another replica stay where they are, below it. Without this a group with such
+        replicas is refused. The new primary must follow the old one itself.
+    type: bool
+    default: false
   max_lag:
     description: A planned change is refused if the new primary lags by more than so many seconds.
     type: int
@@ -228,7 +234,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.act import Limits
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.loss import Memory, memory_of
-from ansible_collections.boring.lamp.plugins.module_utils.switchover.plan import PROOFS, Wishes
+from ansible_collections.boring.lamp.plugins.module_utils.switchover.model import PROOFS, Wishes
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.run import Order, Replication, change
 from ansible_collections.boring.lamp.plugins.module_utils.topology.server import HAS_PYMYSQL, Target
 
@@ -249,6 +255,7 @@ ARGUMENTS = {
     "fence_command": {"type": "list", "elements": "str", "default": []},
     "allow_loss": {"type": "bool", "default": False},
     "allow_unreachable": {"type": "bool", "default": False},
+    "allow_cascade": {"type": "bool", "default": False},
     "max_lag": {"type": "int", "default": 10},
     "hold_timeout": {"type": "int", "default": 3},
     "wait_timeout": {"type": "int", "default": 60},
@@ -296,6 +303,7 @@ def order_of(params: dict[str, Any]) -> Order:
         max_lag=params["max_lag"],
         allow_loss=params["allow_loss"],
         allow_unreachable=params["allow_unreachable"],
+        allow_cascade=params["allow_cascade"],
     )
     return Order(
         targets=targets,

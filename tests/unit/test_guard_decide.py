@@ -126,6 +126,15 @@ def test_holder_that_still_replicates_is_not_lifted() -> None:
     assert decide(replica("db1"), [server("db2")], LIFT).action is Action.NONE
 
 
+def test_holder_that_cannot_see_whether_it_replicates_is_not_lifted() -> None:
+    blind = server("db1", unseen_source="Access denied (1227)")
+    found = decide(blind, [replica("db2")], LIFT)
+    assert (found.action, found.primary) == (Action.NONE, False)
+    assert "1227" in found.reason
+    # One that writes already goes on: that it may, its notebook and its peers say.
+    assert decide(replace(blind, read_only=False), [replica("db2")], WAIT).primary
+
+
 def test_server_without_a_notebook_never_writes() -> None:
     blank = server("db1", holder=None, epoch=None)
     assert decide(blank, [], LIFT).action is Action.NONE
@@ -171,6 +180,7 @@ def pictures(draw: st.DrawFn) -> list[View]:
             epoch=(epoch := draw(epochs)),
             holder=None if epoch is None else draw(st.sampled_from(NAMES)),
             replicating=draw(st.booleans()),
+            unseen_source=draw(st.sampled_from(["", "denied"])),
             lag=draw(st.one_of(st.none(), st.integers(0, 20))),
         )
         for name in NAMES[: draw(st.integers(1, 3))]
@@ -186,7 +196,7 @@ def test_only_a_holder_is_ever_lifted(picture: list[View], policy: Policy) -> No
     for local in picture:
         if decide(local, others(picture, local), policy).action is Action.LIFT:
             assert local.holder == local.name
-            assert not local.replicating
+            assert not (local.replicating or local.unseen_source)
             heard = [view for view in others(picture, local) if view.reachable and view.epoch is not None]
             assert all(view.epoch <= local.epoch for view in heard)
             assert all(view.read_only for view in heard)

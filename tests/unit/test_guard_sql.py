@@ -68,3 +68,9 @@ def test_view_knows_whether_commits_wait_and_what_was_written_last() -> None:
     assert (view.gtid, view.waits_for_replica) == ("0-1-7", True)
     server.semi_sync = {"source": "OFF"}
     assert not sql.view_of(server).waits_for_replica
+
+
+def test_view_knows_that_replication_could_not_be_seen() -> None:
+    assert sql.view_of(Server("db1", reachable=True, error="denied (1227)")).unseen_source == "denied (1227)"
+    # Of a server that does not answer nothing is known at all.
+    assert sql.view_of(Server("db1", error="no route")).unseen_source == ""

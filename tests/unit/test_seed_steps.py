@@ -152,6 +152,16 @@ def test_progress(tmp_path: Path) -> None:
     said = json.loads(progress.path.read_text(encoding="ascii"))
     assert (said["bytes"], said["total"], said["rate"], said["seconds_left"]) == (500, 1000, 250, 2.0)
     assert progress.path.stat().st_mode & 0o777 == 0o644
+    progress.begin("backup", "receiving", 1000)
+    progress.wait("db3")
+    progress.add(0)
+    assert (progress.state()["phase"], progress.state()["behind"]) == ("waiting", "db3")
+    now[0] += 100
+    progress.wait("db3")
+    now[0] += 2
+    progress.add(500)
+    said = json.loads(progress.path.read_text(encoding="ascii"))
+    assert (said["phase"], said["behind"], said["rate"]) == ("receiving", None, 250)
     progress.begin("backup", "preparing")
     assert json.loads(progress.path.read_text(encoding="ascii"))["seconds_left"] is None
     progress.end()
@@ -239,19 +249,22 @@ def note_of(copy: Path, phase: str) -> dict[str, Any]:
 
 def test_install_and_what_a_killed_run_left(places: tuple[Path, Path, Path], tmp_path: Path) -> None:
     data, copy, old = places
-    one = job(tmp_path)
+    one = job(tmp_path, gtid_binlog_state={"history": ""})
     said = one.note.write(**note_of(copy, "copied"))
     assert backup.usable(one, said)
     assert backup.install(one, said).bytes == 7
     assert one.did == ["stop", "start"]
-    assert "RESET MASTER" in one.local.said
+    assert "RESET MASTER" not in one.local.said
+    assert "SET GLOBAL gtid_binlog_state = '0-1-9'" in one.local.said
     assert one.local.said[-1] == "SET GLOBAL gtid_slave_pos = '0-1-9'"
     assert one.note.read()["phase"] == "positioned"
     # Killed after the directories changed places: they do not change again.
     assert backup.usable(one, said)
     one.did.clear()
+    one.local.answers = {"gtid_binlog_state": {"history": "0-1-9"}}
     backup.install(one, said)
     assert one.did == ["start"]
+    assert one.local.said.index("RESET MASTER") < len(one.local.said) - 2
     assert (data / "what").read_text(encoding="ascii") == "new"
     # Killed after the position: it is not set again, replication may run already.
     one.local.said.clear()

@@ -46,6 +46,8 @@ def test_command_names_no_secret_and_takes_no_global_lock() -> None:
     command = config.command()
     assert "--stream=mbstream" in command and "--socket=/run/s.sock" in command
     assert not [word for word in command if "password" in word or "lock" in word]
+    # Commits wait for as long at its end.
+    assert "--log-copy-interval=100" in command
 
 
 def test_size_counts_what_is_copied(tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def fetch(
         if send:
             send(one)
         else:
-            give.end(one, give.send_copy(one, command or []))
+            give.end(one, give.send_copy(one, command or [], lambda _count: None))
 
     thread = threading.Thread(target=donate, daemon=True)
     thread.start()
@@ -170,29 +172,88 @@ def test_extraction_that_fails(pair: Any, mbstream: Any, tmp_path: Path) -> None
         fetch(pair, [sys.executable, "-c", "print('x')"], tmp_path)
 
 
-def test_second_receiver_waits_for_its_turn(
-    pair: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def giver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> donor.Donor:
+    """A donor that is busy with a copy for db1."""
     monkeypatch.setattr(give, "version_of", lambda _program: "10.11.14")
     monkeypatch.setattr(give, "STILL_ALIVE", 0.05)
     monkeypatch.setattr(give, "backup_command", lambda *_: [sys.executable, "-c", "print('copy')"])
-    config = donor.Config("", 0, "", "", "", SERVERS, "", str(tmp_path), "true", 2)
-    giver = donor.Donor(config)
-    giver.busy.acquire()
+    busy = donor.Donor(donor.Config("", 0, "", "", "", SERVERS, "", str(tmp_path), "true", 2))
+    busy.busy.acquire()
+    busy.work = donor.Work("db1")
+    return busy
+
+
+def test_second_receiver_waits_for_its_turn(pair: Any, giver: donor.Donor) -> None:
     thread = threading.Thread(target=giver.talk, args=(pair[0], "db2"), daemon=True)
     thread.start()
     reader = frames.Reader(pair[1])
     assert reader.json(frames.HELLO)["program"] == "10.11.14"
     frames.send_json(pair[1], frames.GO, {})
-    assert (reader.next()[0], bytes(reader.next()[1])) == (frames.DATA, b"")
+    assert [reader.json(frames.WAIT) for _ in range(2)] == [{"behind": "db1"}] * 2
     giver.busy.release()
     received = b""
-    while (frame := reader.next())[0] == frames.DATA:
-        received += bytes(frame[1])
+    while (frame := reader.next())[0] in (frames.WAIT, frames.DATA):
+        received += bytes(frame[1]) if frame[0] == frames.DATA else b""
     assert received == b"copy\n"
     assert json.loads(bytes(frame[1])) == {"ok": True, "error": ""}
     thread.join(5)
     assert not giver.busy.locked()
+    assert (giver.work.name, giver.work.bytes) == ("db2", 5)
+
+
+def test_nobody_waits_for_a_copy_that_stands_still(
+    pair: Any, giver: donor.Donor, mbstream: Any, tmp_path: Path
+) -> None:
+    mbstream(TAKES_ALL)
+    now = [0.0]
+    giver.work = donor.Work("db1", lambda: now[0])
+    now[0] = 10.0
+    giver.work.add(7)
+    now[0] += donor.STANDSTILL - 1
+    assert giver.work.stuck() == ""
+    waited = []
+
+    def time_goes_by(name: str) -> None:
+        waited.append(name)
+        now[0] += 1
+
+    threading.Thread(target=giver.talk, args=(pair[0], "db2"), daemon=True).start()
+    reader = frames.Reader(pair[1])
+    reader.json(frames.HELLO)
+    offer: Any = SimpleNamespace(connection=pair[1], reader=reader)
+    owner = pwd.getpwuid(os.getuid()).pw_name
+    with pytest.raises(SeedError, match=r"copy for db1 since 310 s, which has not moved for 300 s \(7 bytes"):
+        receive.fetch(offer, tmp_path, owner, lambda _count: None, (), time_goes_by)
+    assert set(waited) == {"db1"}
+    assert giver.busy.locked()
+
+
+def test_copies_of_several_servers_come_one_after_the_other(giver: donor.Donor, mbstream: Any) -> None:
+    mbstream(TAKES_ALL)
+    giver.busy.release()
+    made: dict[str, int] = {}
+    pairs = {name: socket.socketpair() for name in ("db1", "db2")}
+
+    def receiver(name: str, sock: socket.socket) -> None:
+        reader = frames.Reader(sock)
+        reader.json(frames.HELLO)
+        frames.send_json(sock, frames.GO, {})
+        while (frame := reader.next())[0] != frames.END:
+            made[name] = made.get(name, 0) + (len(frame[1]) if frame[0] == frames.DATA else 0)
+
+    threads = []
+    for name, (one, other) in pairs.items():
+        threads.append(threading.Thread(target=giver.talk, args=(one, name), daemon=True))
+        threads.append(threading.Thread(target=receiver, args=(name, other), daemon=True))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    for sockets in pairs.values():
+        for sock in sockets:
+            sock.close()
+    assert made == {"db1": 5, "db2": 5}
 
 
 def test_configuration(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.act import Limits, execute
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.hands import ServerError, Source
-from ansible_collections.boring.lamp.plugins.module_utils.switchover.plan import Member, Plan
+from ansible_collections.boring.lamp.plugins.module_utils.switchover.model import Member, Plan
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.steps import StepError
 from ansible_collections.boring.lamp.plugins.module_utils.topology.server import Server
 

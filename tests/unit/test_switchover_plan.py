@@ -12,13 +12,13 @@ from ansible_collections.boring.lamp.plugins.module_utils.switchover.loss import
     memory_of,
     possible_loss,
 )
-from ansible_collections.boring.lamp.plugins.module_utils.switchover.plan import (
+from ansible_collections.boring.lamp.plugins.module_utils.switchover.model import (
     Member,
     Plan,
     RefusedError,
     Wishes,
-    make_plan,
 )
+from ansible_collections.boring.lamp.plugins.module_utils.switchover.plan import make_plan
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.run import errant_of
 from ansible_collections.boring.lamp.plugins.module_utils.topology.server import Server
 
@@ -114,6 +114,49 @@ def test_third_server_counts() -> None:
     assert (found.others, found.unreachable) == ((), ("db3",))
 
 
+BELOW_DB2 = {"replicates_from": "10.0.0.2:3307"}
+
+
+def test_cascade_stays_where_it_was_asked_for() -> None:
+    third = replica("db3", **BELOW_DB2)
+    found = plan(primary(), replica("db2"), third, new_primary="db2", allow_cascade=True)
+    assert (found.kind, found.others) == ("switch", ())
+    assert found.notes == ("db3 goes on following 10.0.0.2:3307",)
+    fourth = replica("db4")
+    found = plan(primary(), replica("db2"), third, fourth, new_primary="db4", allow_cascade=True)
+    assert found.others == ("db2",)
+    # A new primary below another replica would be cut off from the others.
+    assert "db3 replicates from" in refusal(
+        primary(), replica("db2"), third, new_primary="db3", allow_cascade=True
+    )
+    errant = replica("db3", errant=("0-3-9",), **BELOW_DB2)
+    assert "0-3-9" in refusal(primary(), replica("db2"), errant, new_primary="db2", allow_cascade=True)
+
+
+def test_cascade_of_strangers_and_rings_is_none() -> None:
+    for source in ("10.0.0.9:3307", "10.0.0.3:3307"):
+        third = replica("db3", replicates_from=source)
+        assert "db3 replicates from" in refusal(
+            primary(), replica("db2"), third, new_primary="db2", allow_cascade=True
+        )
+
+
+def test_force_and_finish_leave_a_cascade() -> None:
+    third = replica("db3", **BELOW_DB2)
+    wishes: dict[str, Any] = {"force": True, "proof": "masked", "allow_cascade": True}
+    found = plan(dead("db1"), third, replica("db2"), **wishes)
+    assert (found.new, found.others) == ("db2", ())
+    assert "db3 replicates from" in refusal(dead("db1"), replica("db2"), third, new_primary="db3", **wishes)
+    # What only a server below has is not given up unseen.
+    ahead = replica("db3", received="0-1-60", **BELOW_DB2)
+    assert "db3 replicates from" in refusal(dead("db1"), replica("db2"), ahead, **wishes)
+    new = Member(server("db2", holder="db2", epoch=4, read_only=False))
+    follower = replica("db3", **BELOW_DB2)
+    bottom = replica("db4", replicates_from="10.0.0.3:3307")
+    assert plan(new, follower, bottom, new_primary="db2").others == ("db4",)
+    assert plan(new, follower, bottom, new_primary="db2", allow_cascade=True).others == ()
+
+
 @pytest.mark.parametrize(
     ("members", "words"),
     [
@@ -127,6 +170,12 @@ def test_third_server_counts() -> None:
 def test_group_that_is_not_well_is_refused(members: list[Member], words: str) -> None:
     wishes = {"new_primary": "db9"} if words == "db9" else {}
     assert words in refusal(*members, **wishes)
+
+
+@pytest.mark.parametrize("new", ["db1", "db2"])
+def test_server_that_hides_its_source_is_refused(new: str) -> None:
+    blind = replica("db2", replicates_from=None, error="denied (1227)")
+    assert "db2 does not say" in refusal(primary(), blind, new_primary=new)
 
 
 def test_healthy_holder_has_nothing_to_do() -> None:
@@ -175,6 +224,17 @@ def test_force_takes_the_most_advanced() -> None:
     assert "2 transactions that db2 lacks" in text
     other = plan(dead("db1"), behind, ahead, force=True, proof="fenced", new_primary="db2", allow_loss=True)
     assert (other.new, other.lost_at_most) == ("db2", 2)
+
+
+def test_row_that_only_one_replica_has_counts_whoever_wrote_before() -> None:
+    # As MariaDB says it: one sequence, the last writer's number, and a replica that is trying to connect.
+    behind = replica("db2", "0-2887652139-62", gtid="0-2887652139-62", io_state="Connecting")
+    ahead = replica("db3", "0-2887652141-63", gtid="0-2887652141-63", io_state="Connecting")
+    wishes: dict[str, Any] = {"force": True, "proof": "masked"}
+    memory = replace(SEEN, gtid="0-2887652141-63")
+    text = refusal(dead("db1"), behind, ahead, memory=memory, new_primary="db2", **wishes)
+    assert "db3 has received 1 transactions that db2 lacks" in text
+    assert plan(dead("db1"), behind, ahead, memory=memory, **wishes).new == "db3"
 
 
 @pytest.mark.parametrize("proof", ["masked", "fenced", "declared"])

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.boring.lamp.plugins.module_utils.switchover import act, hands, run
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.act import Limits, Outcome
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.loss import Memory
-from ansible_collections.boring.lamp.plugins.module_utils.switchover.plan import Member, Wishes
+from ansible_collections.boring.lamp.plugins.module_utils.switchover.model import Member, Wishes
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.steps import StepError, Steps
 from ansible_collections.boring.lamp.plugins.module_utils.topology.server import Server, Target
 
@@ -217,6 +217,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> tuple[hands.Han
     connection.answers = {**answers, **FREE}
     monkeypatch.setattr(hands, "connect", lambda _target: connection)
     monkeypatch.setattr(hands, "GUARD", 0.02)
+    monkeypatch.setattr(hands, "GUARD_READY", 0.02)
     return made, connection
 
 

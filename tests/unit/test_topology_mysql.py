@@ -59,7 +59,7 @@ STATUS: dict[str, Any] = {
     "SQL_Delay": 0,
     "SQL_Remaining_Delay": None,
     "Replica_SQL_Running_State": "Replica has read all relay log; waiting for more updates",
-    "Source_Retry_Count": 0,
+    "Source_Retry_Count": 4294967295,
     "Retrieved_Gtid_Set": f"{UUID}:4-7",
     "Executed_Gtid_Set": f"{UUID}:1-7",
     "Auto_Position": 1,

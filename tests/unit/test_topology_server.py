@@ -155,3 +155,28 @@ def test_errors_are_one_line(error: Exception, words: str) -> None:
 
 def test_passwords_do_not_show() -> None:
     assert "secret" not in repr(Target("db1", password="secret"))
+
+
+@pytest.mark.parametrize(
+    ("status", "clients", "waits_alone", "works"),
+    [
+        ("ON", "1", "OFF", "ON"),
+        # What MariaDB 10.11.19 says when its only replica has left: its commits wait for nobody.
+        ("ON", "0", "OFF", "OFF"),
+        ("ON", "0", "ON", "ON"),
+        ("OFF", "1", "ON", "OFF"),
+    ],
+)
+def test_commits_wait_only_for_replicas_that_are_there(
+    status: str, clients: str, waits_alone: str, works: str
+) -> None:
+    answers = {
+        **MARIADB,
+        "GLOBAL STATUS": [
+            {"Variable_name": "Rpl_semi_sync_master_status", "Value": status},
+            {"Variable_name": "Rpl_semi_sync_master_clients", "Value": clients},
+        ],
+        "GLOBAL VARIABLES": [{"Variable_name": "rpl_semi_sync_master_wait_no_slave", "Value": waits_alone}],
+    }
+    found = read_server(Connection(answers), Target("db1"))
+    assert found.semi_sync["source"] == works

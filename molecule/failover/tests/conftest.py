@@ -11,7 +11,9 @@ from testinfra.host import Host
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "switchover" / "programs"))
 
-from change import Pair, Play, is_primary, is_replica, make_table, status, until
+from change import Pair, Play, Rejoin, is_primary, is_replica, make_table, status, until
+
+INVENTORY = ("-i", "inventory", "-i", "../../.cache/lab/inventory")
 
 
 @pytest.fixture
@@ -20,12 +22,28 @@ def app1(node: Callable[[str], Host]) -> Host:
 
 
 @pytest.fixture
-def verb(ansible_playbook: Play) -> Play:
-    """`verb("failover", "-e", "x=y")` runs boring.lamp.failover, or converge.yml of this scenario."""
-    inventory = ("-i", "inventory", "-i", "../../.cache/lab/inventory")
-    return lambda name, *words: ansible_playbook(
-        *inventory, "converge.yml" if name == "converge" else f"boring.lamp.{name}", *words
-    )
+def play(ansible_playbook: Play) -> Play:
+    """`play("boring.lamp.failover", "-e", "x=y")`, or a playbook of this scenario."""
+    return lambda name, *words: ansible_playbook(*INVENTORY, name, *words)
+
+
+@pytest.fixture
+def rejoin(ansible_playbook: Play) -> Rejoin:
+    """The old primary follows the new one, and gives up what it had not yet acknowledged if that is allowed.
+
+    `site` does the same, as another test shows; this is quicker.
+    """
+
+    def run(pair: Pair, reseed: str = "allowed") -> object:
+        words = f"old={pair.old} new={pair.new} reseed={reseed}"
+        done = ansible_playbook(*INVENTORY, "rejoin.yml", "-e", words)
+        if reseed == "allowed":
+            assert done.returncode == 0, done.stdout
+            until(lambda: is_replica(pair.old_host))
+            assert is_primary(pair.new_host)
+        return done
+
+    return run
 
 
 @pytest.fixture

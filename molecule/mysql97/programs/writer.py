@@ -45,7 +45,7 @@ def main(password: str, folder: Path, addresses: list[str]) -> None:
     gap, last = 0.0, time.monotonic()
     supply = connections(password, addresses)
     connection = next(supply)
-    with (folder / "acked").open("a", encoding="ascii") as acked:
+    with (folder / "acked").open("a", encoding="ascii", buffering=1) as acked:
         for number in itertools.count(time.time_ns()):
             while not write(connection, number):
                 with contextlib.suppress(Exception):

@@ -19,6 +19,7 @@ PASSWORD = "quotes ' \" and a \\ must arrive"
 ADDRESS = {"db1": "172.30.23.11", "db2": "172.30.23.12", "db3": "172.30.23.13"}
 ROOT = "mysql --no-defaults --socket=/run/mysqld/lamp.sock --batch --skip-column-names"
 UNIT = "mysql.service"
+NOTE = "/var/lib/lamp/mysql/seeding.json"
 # Data of a server that was just made.
 PRISTINE = "/var/lib/mysql-pristine"
 
@@ -88,12 +89,20 @@ def begin(kind: str, host: str, options: dict[str, Any], check: bool = False) ->
     )
 
 
+def modules(kind: str, hosts: list[str], options: dict[str, Any], check: bool = False) -> dict[str, Result]:
+    """Run one of the modules on hosts to its end."""
+    output, _ = begin(kind, ",".join(hosts), options, check).communicate(timeout=300)
+    assert "{" in output, output
+    found = json.loads(output[output.index("{") :])["plays"][0]["tasks"][0]["hosts"]
+    return {
+        name: Result(bool(values.get("failed") or values.get("unreachable")), values, output)
+        for name, values in found.items()
+    }
+
+
 def module(kind: str, host: str, options: dict[str, Any], check: bool = False) -> Result:
     """Run one of the modules on a host to its end."""
-    output, _ = begin(kind, host, options, check).communicate(timeout=300)
-    report = json.loads(output[output.index("{") :])
-    values = report["plays"][0]["tasks"][0]["hosts"][host]
-    return Result(bool(values.get("failed") or values.get("unreachable")), values, output)
+    return modules(kind, [host], options, check)[host]
 
 
 def wishes(name: str, **options: Any) -> dict[str, Any]:

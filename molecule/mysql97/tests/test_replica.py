@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 from group import (
     ADDRESS,
+    NOTE,
     Writer,
     begin,
     blank,
     done,
     kill_holder,
     module,
+    modules,
     replica,
     sql,
     status,
@@ -36,7 +38,7 @@ def test_module_cloned_the_first_copies(db1: Host, db2: Host, db3: Host) -> None
     for host in (db2, db3):
         assert sql(host, "SELECT @@read_only") == "1"
         found = status(host)
-        assert (found["Source_SSL_Verify_Server_Cert"], found["Source_Retry_Count"]) == ("Yes", "0")
+        assert (found["Source_SSL_Verify_Server_Cert"], found["Source_Retry_Count"]) == ("Yes", "4294967295")
     # Commits wait for a replica.
     assert sql(db1, "SHOW STATUS LIKE 'Rpl_semi_sync_source_status'").endswith("ON")
     for host in (db1, db2, db3):
@@ -44,59 +46,72 @@ def test_module_cloned_the_first_copies(db1: Host, db2: Host, db3: Host) -> None
         assert host.run(f"{logs} | grep --count --fixed-strings 'must arrive'").stdout.strip() == "0"
 
 
-@pytest.mark.parametrize("method", ["clone", "dump"])
-def test_blank_to_healthy_under_write_load(db1: Host, db2: Host, writer: Writer, method: str) -> None:
+def test_blank_to_healthy_under_write_load_though_killed(db1: Host, db2: Host, writer: Writer) -> None:
     blank(db2)
-    foretold = replica("db2", check=True, seed=method)
+    foretold = replica("db2", check=True)
+    assert foretold["transitions"] == COPIED
     assert sql(db2, "SHOW DATABASES LIKE 'shop'") == ""
-    result = done("db2", seed="auto" if method == "clone" else method)
-    assert result["transitions"] == foretold["transitions"] == COPIED
-    assert result["seed"]["method"] == method
+    run = begin("mysql_replica", "db2", wishes("db2"))
+    until(lambda: db2.file(NOTE).exists, 30)
+    kill_holder(db2, "/run/lamp/mysql-replica.lock")
+    run.communicate(timeout=60)
+    result = done("db2")
+    assert result["transitions"] == ["seeding", "stopped", "healthy"]
+    assert result["seed"]["method"] == "clone"
     assert result["seed"]["bytes"] > 0
+    healthy_and_whole(db1, db2, writer)
+
+
+def test_dump_into_a_blank_server_under_write_load(db1: Host, db2: Host, writer: Writer) -> None:
+    blank(db2)
+    result = done("db2", seed="dump")
+    assert result["transitions"] == COPIED
+    assert result["seed"]["method"] == "dump"
     assert result["marker"] is True
     assert "must arrive" not in result.output
+    healthy_and_whole(db1, db2, writer)
+
+
+def healthy_and_whole(db1: Host, db2: Host, writer: Writer) -> None:
+    """Nothing more is to be done or written; every acknowledged row is there, and nothing else."""
     writer.stop()
     written = sql(db1, "SELECT @@gtid_executed")
     again = done("db2")
     assert (again["changed"], again["state_before"]) == (False, "healthy")
     assert sql(db1, "SELECT @@gtid_executed") == written
     until(lambda: not writer.missing(db2))
+    assert not db2.file(NOTE).exists
     # Nothing of its own in its log.
     assert sql(db2, "SELECT @@server_uuid") not in sql(db2, "SELECT @@gtid_executed")
 
 
-def test_killed_in_the_middle_of_a_copy(db2: Host) -> None:
-    blank(db2)
-    run = begin("mysql_replica", "db2", wishes("db2"))
-    until(lambda: db2.file("/var/lib/lamp/mysql/seeding.json").exists, 30)
-    kill_holder(db2, "/run/lamp/mysql-replica.lock")
-    run.communicate(timeout=60)
-    result = done("db2")
-    assert (result["state_before"], result["state"]) == ("seeding", "healthy")
-    assert not db2.file("/var/lib/lamp/mysql/seeding.json").exists
-    assert sql(db2, "SELECT @@server_uuid") not in sql(db2, "SELECT @@gtid_executed")
-
-
-CHANGES = [
-    ("stopped", "STOP REPLICA"),
-    ("no source at all", "STOP REPLICA; RESET REPLICA ALL"),
-    (
-        "another source",
-        "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_HOST='172.30.23.99'; START REPLICA",
+CHANGES = {
+    "stopped": "STOP REPLICA",
+    "no source at all": "STOP REPLICA; RESET REPLICA ALL",
+    "another source": (
+        "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_HOST='172.30.23.99'; START REPLICA"
     ),
-    ("a wrong password", "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_PASSWORD='wrong'; START REPLICA"),
-    ("positions by file", "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_AUTO_POSITION=0; START REPLICA"),
-]
+    "a wrong password": ("STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_PASSWORD='wrong'; START REPLICA"),
+    "positions by file": ("STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_AUTO_POSITION=0; START REPLICA"),
+    "a lazy retry": "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_CONNECT_RETRY=60; START REPLICA",
+}
+PAIRS = list(zip(list(CHANGES)[::2], list(CHANGES)[1::2], strict=True))
 
 
-@pytest.mark.parametrize("statement", [c[1] for c in CHANGES], ids=[c[0] for c in CHANGES])
-def test_healed_without_a_copy(db2: Host, statement: str) -> None:
-    sql(db2, statement)
-    result = done("db2")
-    assert result["changed"] is True
-    assert (result["state"], result["seed"], result["marker"]) == ("healthy", {}, True)
-    found = status(db2)
-    assert (found["Source_Host"], found["Auto_Position"]) == (ADDRESS["db1"], "1")
+@pytest.mark.parametrize("pair", PAIRS, ids=[" and ".join(pair) for pair in PAIRS])
+def test_healed_without_a_copy(db2: Host, db3: Host, pair: tuple[str, str]) -> None:
+    for host, kind in zip((db2, db3), pair, strict=True):
+        sql(host, CHANGES[kind])
+    for name, result in modules("mysql_replica", ["db2", "db3"], wishes("{{ inventory_hostname }}")).items():
+        assert not result.failed, result.message
+        assert result["changed"] is True
+        assert (result["state"], result["seed"], result["marker"]) == ("healthy", {}, True)
+        found = status({"db2": db2, "db3": db3}[name])
+        assert (found["Source_Host"], found["Auto_Position"], found["Connect_Retry"]) == (
+            ADDRESS["db1"],
+            "1",
+            "2",
+        )
 
 
 def test_wrong_password_in_the_declaration_changes_nothing(db2: Host) -> None:

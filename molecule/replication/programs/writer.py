@@ -27,7 +27,7 @@ def main(address: str, password_file: str, folder: Path, own: int = 0) -> None:
         ssl=context,
     )
     gap, last = 0.0, None
-    with connection.cursor() as cursor, (folder / "acked").open("a", encoding="ascii") as acked:
+    with connection.cursor() as cursor, (folder / "acked").open("a", encoding="ascii", buffering=1) as acked:
         cursor.execute(
             "CREATE TABLE IF NOT EXISTS written (id BIGINT PRIMARY KEY, text VARCHAR(400)) ENGINE=InnoDB"
         )

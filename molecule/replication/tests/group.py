@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ ROOT = f"{CLIENT} --socket=/run/mysqld/lamp.sock"
 PROGRESS = "/run/lamp/mysql-seed.json"
 NOTE = "/var/lib/lamp/mysql/seeding.json"
 LOCK = "/run/lamp/mysql-replica.lock"
+# Data of a server that was just made.
+PRISTINE = "/var/lib/mysql-pristine"
 
 
 def sql(host: Host, statement: str, check: bool = True) -> str:
@@ -51,12 +54,14 @@ def until(check: Callable[[], Any], seconds: float = 60) -> Any:
 
 def untouched(host: Host) -> bool:
     """A replica of db1 that runs and has nothing of its own, as far as a quick look can tell."""
-    said = sql(
-        host, "SELECT @@read_only, @@gtid_binlog_state NOT LIKE CONCAT('%-', @@server_id, '-%')", check=False
+    question = (
+        "SELECT @@read_only, @@gtid_binlog_state NOT LIKE CONCAT('%-', @@server_id, '-%'); SHOW SLAVE STATUS"
     )
-    now = status(host) if said == "1\t1" else {}
-    running = (now.get("Slave_IO_Running"), now.get("Slave_SQL_Running"), now.get("Master_Host"))
-    return running == ("Yes", "Yes", ADDRESS["db1"]) and not host.file(NOTE).exists
+    done = host.run(f"test ! -e {NOTE} && {ROOT} --execute=%s", question)
+    own, _, row = done.stdout.partition("\n")
+    # Where it replicates from, and both threads.
+    values = row.split("\t")
+    return done.rc == 0 and own == "1\t1" and [values[1], *values[10:12]] == [ADDRESS["db1"], "Yes", "Yes"]
 
 
 @dataclass(frozen=True)
@@ -75,37 +80,68 @@ class Result:
         return str(self.values.get("msg", ""))
 
 
-def begin(name: str, check: bool = False, **options: Any) -> subprocess.Popen[str]:
-    """Start the module on a host."""
-    values = {
-        "name": name,
+@dataclass(frozen=True)
+class Calls:
+    """The module at work on hosts, one call after the other, as tasks of one play."""
+
+    names: tuple[str, ...]
+    process: subprocess.Popen[str]
+
+    def end(self) -> dict[str, list[Result]]:
+        """What each call returned, by host."""
+        output, _ = self.process.communicate(timeout=300)
+        assert "{" in output, output
+        tasks = json.loads(output[output.index("{") :])["plays"][0]["tasks"]
+        found: dict[str, list[Result]] = {name: [] for name in self.names}
+        for name, values in ((name, task["hosts"][name]) for task in tasks for name in task["hosts"]):
+            bad = bool(values.get("failed") or values.get("unreachable"))
+            found[name].append(Result(bad, values, json.dumps(values, ensure_ascii=False)))
+        assert "must arrive" not in output
+        return found
+
+
+def begin(*names: str, calls: tuple[dict[str, Any], ...] = ({},)) -> Calls:
+    """Start the module on hosts; `check` in a call means check mode."""
+    plain = {
+        "name": "{{ inventory_hostname }}",
         "primary_host": ADDRESS["db1"],
         "replication_password": PASSWORD,
         "client_cert": "/etc/lamp/mysql/cert.pem",
         "client_key": "/etc/lamp/mysql/key.pem",
         "wait_timeout": 60,
-        **options,
     }
-    command = ["ansible", name, "-m", "boring.lamp.mysql_replica", "-a", json.dumps(values), "--diff"]
-    environment = {"ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
-    return subprocess.Popen(
-        [*command, "--check"] if check else command,
+    tasks = [
+        {
+            "boring.lamp.mysql_replica": {**plain, **{k: v for k, v in call.items() if k != "check"}},
+            "check_mode": bool(call.get("check")),
+            "diff": True,
+            "ignore_errors": True,
+        }
+        for call in calls
+    ]
+    play = {"hosts": ",".join(names), "gather_facts": False, "tasks": tasks}
+    with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
+        json.dump([play], file)
+    process = subprocess.Popen(
+        ["ansible-playbook", file.name],
         cwd=SCENARIO,
-        env=os.environ | environment,
+        env=os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+    return Calls(names, process)
 
 
-def replica(name: str, check: bool = False, **options: Any) -> Result:
-    """Run the module on a host."""
-    run = begin(name, check, **options)
-    output, _ = run.communicate(timeout=300)
-    report = json.loads(output[output.index("{") :])
-    values = report["plays"][0]["tasks"][0]["hosts"][name]
-    return Result(bool(values.get("failed") or values.get("unreachable")), values, output)
+def each(*names: str, calls: tuple[dict[str, Any], ...] = ({},)) -> dict[str, list[Result]]:
+    """The module on hosts, to the end."""
+    return begin(*names, calls=calls).end()
+
+
+def replica(name: str, **options: Any) -> Result:
+    """The module on a host, once."""
+    return each(name, calls=(options,))[name][0]
 
 
 def done(name: str, **options: Any) -> Result:
@@ -117,20 +153,27 @@ def done(name: str, **options: Any) -> Result:
 
 def refused(name: str, **options: Any) -> Result:
     """Run the module; it must fail, and must say so in check mode as well."""
-    foretold = replica(name, check=True, **options)
-    result = replica(name, **options)
+    foretold, result = each(name, calls=({**options, "check": True}, options))[name]
     assert foretold.failed and result.failed, result.values
     return result
 
 
-def blank(host: Host) -> None:
-    """A server as a new machine has it."""
-    host.check_output(
-        "systemctl stop mariadb && rm -rf /var/lib/mysql /var/lib/lamp/mysql/seeding.json"
-        " && install --directory --owner=mysql --group=mysql --mode=0755 /var/lib/mysql"
-        " && mariadb-install-db --user=mysql --datadir=/var/lib/mysql --skip-test-db >/dev/null 2>&1"
-        " && systemctl start mariadb"
-    )
+def blank(*hosts: Host) -> None:
+    """Servers as new machines have them."""
+    for host in hosts:
+        host.check_output(
+            f"test -e {PRISTINE} || {{ install --directory --owner=mysql --group=mysql {PRISTINE} &&"
+            f" mariadb-install-db --user=mysql --datadir={PRISTINE} --skip-test-db >/dev/null 2>&1; }}"
+            f" && systemctl stop mariadb && rm -rf /var/lib/mysql {NOTE}"
+            f" && cp --archive {PRISTINE} /var/lib/mysql && systemctl start mariadb"
+        )
+
+
+def fill(host: Host) -> None:
+    """So much data that a copy takes a moment."""
+    sql(host, "CREATE TABLE IF NOT EXISTS shop.bulk (text LONGTEXT)")
+    if sql(host, "SELECT COUNT(*) FROM shop.bulk") == "0":
+        sql(host, "INSERT INTO shop.bulk SELECT REPEAT(UUID(), 20000) FROM shop.seq_1_to_40")
 
 
 class Writer:

@@ -16,6 +16,7 @@ from typing import Any
 from testinfra.host import Host
 
 Play = Callable[..., subprocess.CompletedProcess[str]]
+Rejoin = Callable[..., subprocess.CompletedProcess[str]]
 PROGRAMS = Path(__file__).resolve().parent
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 PREFIX = f"lamp-{SCENARIO.name}-"

@@ -22,6 +22,7 @@ def test_the_most_advanced_takes_over_wherever_the_module_runs(
     until(lambda: has(db3))
     until(lambda: status(db2)["last_primary"]["gtid"] == sql(db1, "SELECT @@gtid_binlog_pos"))
     db1.run_expect([0], "systemctl mask --runtime --quiet mariadb; systemctl kill --signal=KILL mariadb")
+    until(lambda: db1.run("pgrep --exact mariadbd").rc == 1)
     sql(db2, "START SLAVE")
     try:
         assert not has(db2), "it got the row in time: nobody is behind"

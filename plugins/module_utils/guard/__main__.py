@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -32,17 +33,26 @@ def notify(message: str) -> None:
 
 
 def run(config: Config) -> int:
-    """Watch for ever; an error that nobody foresaw ends the process, and systemd starts a new one."""
+    """Watch for ever; an error that nobody foresaw ends the process, and systemd starts a new one.
+
+    So does its watchdog, with a signal of its own. A machine that wakes up finds the watchdog long expired:
+    then the step that makes the server read-only comes first, not a second's wait for a new process.
+    """
+    expired = threading.Event()
+    signal.signal(signal.SIGUSR1, lambda *_: expired.set())
     watch = Watch(config)
     server = serve(config.listen_address, config.listen_port, watch.status)
     threading.Thread(target=server.serve_forever, daemon=True, name="web").start()
     watch.start()
     first = True
     while True:
+        late = expired.is_set()
         begun = time.monotonic()
         if watch.step():
             notify("READY=1" if first else "WATCHDOG=1")
             first = False
+        if late:
+            return 1
         time.sleep(max(GLANCE / 10, watch.pause - (time.monotonic() - begun)))
 
 

@@ -35,6 +35,8 @@ class View:
     # Commits wait for a replica at this moment.
     waits_for_replica: bool = False
     gtid: str = ""
+    # It answers and does not say from whom it replicates: the error of that question.
+    unseen_source: str = ""
     # Somebody changes the primary right now; and has written the decision for another one already.
     changing: bool = False
     replaced: bool = False
@@ -105,6 +107,8 @@ def objection_to_writing(local: View, peers: Sequence[View]) -> str:
 
 def reason_to_wait(local: View, peers: Sequence[View], policy: Policy) -> str:
     """Why a holder that is read-only must not be lifted yet."""
+    if local.unseen_source:
+        return f"whether this server still replicates can't be seen: {local.unseen_source}"
     if local.replicating:
         return f"this server still replicates from {local.source}"
     for peer in peers:

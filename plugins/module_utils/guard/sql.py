@@ -107,6 +107,7 @@ def view_of(server: Server) -> View:
         semi_sync=server.semi_sync_source,
         waits_for_replica=server.semi_sync.get("source") == "ON",
         gtid=server.gtid,
+        unseen_source=server.error if server.reachable else "",
     )
 
 
@@ -126,21 +127,24 @@ def lift(target: Target, semi_sync: bool) -> None:
 def drop(target: Target) -> None:
     """Make the server read-only now.
 
-    SET GLOBAL read_only waits for statements and commits under way; one that waits for a replica that
-    will never answer would keep the server writable, so whoever is in the way is cut off. Cut off means
-    not acknowledged: switching semi-synchronous replication off first would acknowledge it instead.
+    SET GLOBAL read_only waits for statements and commits under way. Nobody is waited for here: somebody
+    else may be primary, and what is acknowledged here would be lost; so whoever is in the way is cut off.
+    Cut off means not acknowledged: switching semi-synchronous replication off first would acknowledge it.
     """
     connection = connect(replace(target, read_timeout=READ_TIMEOUT_WHILE_DROPPING))
     try:
         with connection.cursor() as cursor:
             words = _words(cursor)
-            cursor.execute("SET SESSION lock_wait_timeout = 1")
+            # MySQL makes a second of it.
+            cursor.execute("SET SESSION lock_wait_timeout = 0")
             try:
                 cursor.execute("SET GLOBAL read_only = 1")
             except Exception as error:
                 if not error.args or error.args[0] != LOCK_WAIT_TIMEOUT:
                     raise
                 _cut_off(cursor, words, target.user)
+                # They need a moment to end.
+                cursor.execute("SET SESSION lock_wait_timeout = 1")
                 cursor.execute("SET GLOBAL read_only = 1")
             # At a replica this would stall the thread that applies what the new primary sends.
             cursor.execute(f"SET GLOBAL {words.semi_sync_source} = 0")

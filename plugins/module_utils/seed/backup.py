@@ -50,7 +50,7 @@ def receive(job: Job, choice: Choice, offer: Offer) -> dict[str, Any]:
     words = job.words
     before = job.source.row(f"SELECT {words.gtid_history} AS history, {words.gtid_applied} AS applied")
     job.progress.begin("backup", "receiving", offer.total)
-    received = fetch(offer, copy, job.owner, job.progress.add, job.keep)
+    received = fetch(offer, copy, job.owner, job.progress.add, job.keep, job.progress.wait)
     job.progress.begin("backup", "preparing")
     prepare(copy, job.owner, job.keep)
     position = position_of(job, copy)
@@ -89,7 +89,11 @@ def install(job: Job, said: dict[str, Any]) -> Done:
 
 def place(job: Job, position: str, history: str) -> None:
     """Tell the server which transactions it has; it has logged none of them itself."""
-    job.local.run(job.words.stop_replica, job.words.forget_source, job.words.forget_logs)
+    words = job.words
+    job.local.run(words.stop_replica, words.forget_source)
+    # A server that just started on its copy has logged nothing, and would wait for its own start here.
+    if job.local.row(f"SELECT {words.gtid_history} AS history")["history"]:
+        job.local.run(words.forget_logs)
     if history:
         job.local.rows("SET GLOBAL gtid_binlog_state = %s", (history,))
     job.local.rows("SET GLOBAL gtid_slave_pos = %s", (position,))

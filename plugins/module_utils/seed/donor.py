@@ -5,7 +5,8 @@
 
 It runs as the server's own user, reads the files beside the server and logs in by the Unix socket; no
 password is involved. Whoever asks shows a certificate of the group's authority, in the name of one of the
-group's servers and from that server's address. One copy at a time; others wait for their turn.
+group's servers and from that server's address. One copy at a time; others wait for their turn, as long as
+that copy gets on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ HANDSHAKE = 10
 # A receiver that compares versions and looks for room needs no longer; one that does not read is gone.
 PATIENCE = 60
 AT_ONCE = 8
+# Nobody waits for a copy that has not sent a byte for so long.
+STANDSTILL = 300.0
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,37 @@ def member(certificate: Mapping[str, Any] | None, address: str, servers: Mapping
     return names[0]
 
 
+class Work:
+    """The copy that is being made: for whom, and how it gets on."""
+
+    def __init__(self, name: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self.name, self.clock, self.bytes = name, clock, 0
+        self.begun = self.moved = clock()
+
+    def add(self, count: int) -> None:
+        """So many bytes more."""
+        self.bytes += count
+        self.moved = self.clock()
+
+    def stuck(self) -> str:
+        """Why it is not worth waiting for; empty while it is."""
+        still = self.clock() - self.moved
+        if still < STANDSTILL:
+            return ""
+        return (
+            f"it is at work on a copy for {self.name} since {self.clock() - self.begun:.0f} s, which has not"
+            f" moved for {still:.0f} s ({self.bytes} bytes sent); systemctl restart lamp-donor on its host"
+            " ends it"
+        )
+
+
 class Donor:
     """Answers receivers; each has a thread, one of them a copy."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.busy = threading.Lock()
+        self.work = Work()
         self.places = threading.Semaphore(AT_ONCE)
         self.version = give.version_of(config.program)
 
@@ -121,11 +150,17 @@ class Donor:
             # It only asked.
             return
         while not self.busy.acquire(timeout=give.STILL_ALIVE):
-            # Another copy is being made; whoever waits hears that it is not forgotten.
-            frames.send(connection, frames.DATA)
+            work = self.work
+            if work.stuck():
+                LOG.warning("%s waits no longer: %s", name, work.stuck())
+                give.end(connection, work.stuck())
+                return
+            # Whoever waits hears that it is not forgotten.
+            frames.send_json(connection, frames.WAIT, {"behind": work.name})
         try:
+            self.work = Work(name)
             LOG.info("a copy for %s begins", name)
-            error = give.send_copy(connection, self.config.command())
+            error = give.send_copy(connection, self.config.command(), self.work.add)
             LOG.info("the copy for %s: %s", name, error or "sent")
             give.end(connection, error)
         finally:

@@ -4,7 +4,8 @@
 """How a donor and a receiver talk inside their TLS connection: a letter, a length, that many bytes.
 
 The donor says hello (H), the receiver says go (G), data follows (D; an empty one means: still alive), and the
-last frame (E) says whether the copy is whole. A connection that ends without it was no copy.
+last frame (E) says whether the copy is whole. A connection that ends without it was no copy. While somebody
+else gets a copy, the donor says who (W).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import socket
 import struct
 from typing import Any
 
-HELLO, GO, DATA, END = b"H", b"G", b"D", b"E"
+HELLO, GO, WAIT, DATA, END = b"H", b"G", b"W", b"D", b"E"
 VERSION = 1
 CHUNK = 1 << 20
 _HEAD = struct.Struct(">cI")
@@ -48,7 +49,7 @@ class Reader:
         """Kind and payload of the next frame."""
         self._fill(self._head)
         kind, length = _HEAD.unpack(self._head)
-        if length > CHUNK or kind not in (HELLO, GO, DATA, END):
+        if length > CHUNK or kind not in (HELLO, GO, WAIT, DATA, END):
             raise FrameError("the other side does not speak this protocol")
         payload = self._buffer[:length]
         self._fill(payload)

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.boring.lamp.plugins.module_utils.seed import frames
@@ -29,6 +30,8 @@ def backup_command(program: str, parallel: int, socket_path: str, data_directory
         "--backup",
         "--stream=mbstream",
         f"--parallel={parallel}",
+        # At the end commits wait until this has seen the log once more: not for a second, the default.
+        "--log-copy-interval=100",
         "--user=mysql",
         f"--socket={socket_path}",
         f"--datadir={data_directory}",
@@ -53,7 +56,7 @@ def version_of(program: str) -> str:
     return (done.stdout + done.stderr).strip()
 
 
-def send_copy(connection: socket.socket, command: list[str]) -> str:
+def send_copy(connection: socket.socket, command: list[str], told: Callable[[int], None]) -> str:
     """Run the program and send what it writes; its own last words if it fails."""
     words: deque[str] = deque(maxlen=12)
     with subprocess.Popen(
@@ -62,7 +65,7 @@ def send_copy(connection: socket.socket, command: list[str]) -> str:
         try:
             listener = threading.Thread(target=_listen, args=(run.stderr, words), daemon=True)
             listener.start()
-            _pump(run.stdout.fileno(), connection)
+            _pump(run.stdout.fileno(), connection, told)
             status = run.wait()
             listener.join()
         except BaseException:
@@ -71,7 +74,7 @@ def send_copy(connection: socket.socket, command: list[str]) -> str:
     return "" if status == 0 else f"{command[0]} ended with {status}: {' / '.join(words)}"
 
 
-def _pump(source: int, connection: socket.socket) -> None:
+def _pump(source: int, connection: socket.socket, told: Callable[[int], None]) -> None:
     with contextlib.suppress(OSError):
         fcntl.fcntl(source, fcntl.F_SETPIPE_SZ, frames.CHUNK)
     buffer = memoryview(bytearray(frames.CHUNK))
@@ -83,6 +86,7 @@ def _pump(source: int, connection: socket.socket) -> None:
         if not count:
             return
         frames.send(connection, frames.DATA, buffer[:count])
+        told(count)
 
 
 def _listen(stream: Any, words: deque[str]) -> None:

@@ -24,6 +24,8 @@ class Progress:
         self.method = self.phase = ""
         self.begun = self.told = 0.0
         self.bytes = self.total = 0
+        # Who comes first, while somebody does.
+        self.behind = ""
 
     def begin(self, method: str, phase: str, total: int = 0) -> None:
         """A new phase; its bytes count from nothing."""
@@ -31,9 +33,16 @@ class Progress:
         self.begun = self.clock()
         self._write()
 
+    def wait(self, behind: str) -> None:
+        """Another server comes first: the phase has not really begun."""
+        self.behind, self.begun = behind, self.clock()
+        self._write()
+
     def add(self, count: int) -> None:
         """So many bytes more."""
         self.bytes += count
+        if count:
+            self.behind = ""
         if self.clock() - self.told >= PAUSE:
             self._write()
 
@@ -49,7 +58,8 @@ class Progress:
         left = (self.total - self.bytes) / rate if rate and self.total > self.bytes else None
         return {
             "method": self.method,
-            "phase": self.phase,
+            "phase": "waiting" if self.behind else self.phase,
+            "behind": self.behind or None,
             "bytes": self.bytes,
             "total": self.total,
             "rate": round(rate),

@@ -70,11 +70,17 @@ class Offer:
 
 
 def fetch(
-    offer: Offer, directory: Path, owner: str, told: Callable[[int], None], keep: tuple[int, ...]
+    offer: Offer,
+    directory: Path,
+    owner: str,
+    told: Callable[[int], None],
+    keep: tuple[int, ...],
+    waits: Callable[[str], None] = lambda _name: None,
 ) -> int:
     """Receive everything; only a copy that the donor calls whole is one. Bytes that came.
 
     keep: descriptors that the child inherits, so that a lock lives as long as anybody writes here.
+    waits: told for whom the donor works first.
     """
     frames.send_json(offer.connection, frames.GO, {})
     command = ["mbstream", "--extract", f"--directory={directory}"]
@@ -97,6 +103,9 @@ def fetch(
                 if kind == frames.END:
                     _whole(bytes(payload))
                     break
+                if kind == frames.WAIT:
+                    waits(str(frames.json.loads(bytes(payload)).get("behind") or ""))
+                    continue
                 if kind != frames.DATA:
                     raise SeedError("the donor sent something that belongs elsewhere")
                 received += len(payload)

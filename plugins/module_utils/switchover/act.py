@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.gtids import covers
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.hands import ServerError, Source
-from ansible_collections.boring.lamp.plugins.module_utils.switchover.plan import Member, Plan
+from ansible_collections.boring.lamp.plugins.module_utils.switchover.model import Member, Plan
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.steps import StepError, Steps
 
 # A candidate that needs longer than this to catch up with a moment ago is not close.

@@ -19,7 +19,7 @@ from ansible_collections.boring.lamp.plugins.module_utils.guard.assist import (
     HOLDS,
     READY,
 )
-from ansible_collections.boring.lamp.plugins.module_utils.switchover.plan import Member
+from ansible_collections.boring.lamp.plugins.module_utils.switchover.model import Member
 from ansible_collections.boring.lamp.plugins.module_utils.topology.server import (
     Server,
     Target,
@@ -31,8 +31,9 @@ from ansible_collections.boring.lamp.plugins.module_utils.topology.server import
 )
 from ansible_collections.boring.lamp.plugins.module_utils.topology.words import ENGINES, Words
 
-# How long the guard beside the old primary may take to join in.
+# How long the guard beside the old primary may take to join in while writers wait, and while nobody does yet.
 GUARD = 2.0
+GUARD_READY = 5.0
 # A hold whose holder says nothing any more (killed, cut off) ends by itself after so many seconds.
 FORGOTTEN = 5
 # A server that takes a connection and then says nothing is as good as dead.
@@ -102,7 +103,7 @@ class Hand:
         with self._control.cursor() as cursor:
             self._lock(cursor, CHANGE)
             if must_answer:
-                self._await_guard(cursor, READY, True)
+                self._await_guard(cursor, READY, True, GUARD_READY)
 
     def withdraw(self) -> None:
         """The guard is on its own again."""
@@ -118,7 +119,7 @@ class Hand:
             whole = max(1, math.floor(seconds))
             cursor.execute("SET SESSION lock_wait_timeout = %s", (whole,))
             cursor.execute("SET SESSION wait_timeout = %s", (whole + FORGOTTEN,))
-            self._await_guard(cursor, READY, True)
+            self._await_guard(cursor, READY, True, GUARD_READY)
 
     def hold(self) -> None:
         """Make whoever writes wait. Running statements end first, in the time that prepare_hold was given."""
@@ -272,8 +273,8 @@ class Hand:
         cursor.execute("UNLOCK TABLES")
         cursor.execute("SELECT RELEASE_ALL_LOCKS()")
 
-    def _await_guard(self, cursor: Any, lock: str, wanted: bool) -> None:
-        deadline = time.monotonic() + GUARD
+    def _await_guard(self, cursor: Any, lock: str, wanted: bool, patience: float = 0) -> None:
+        deadline = time.monotonic() + (patience or GUARD)
         while True:
             cursor.execute("SELECT IS_USED_LOCK(%s) AS guard", (lock,))
             if (cursor.fetchone()["guard"] is not None) == wanted:

@@ -57,7 +57,9 @@ def possible_loss(
     count = missing(union(received, written), parse(memory.gtid))
     ago = f"{max(0.0, now - memory.seen):.0f} s ago"
     if memory.semi_sync:
+        # One that lost its replicas and not its clients goes on by itself, and nobody here sees that.
         text = f"{name} was last seen {ago}; commits waited for a replica then: nothing acknowledged is lost"
+        text += ", unless it went on alone"
         return Loss(count, True, f"{text}; not acknowledged and lost of what was seen: {count}")
     text = f"{name} was last seen {ago}, when commits waited for no replica"
     return Loss(

@@ -6,63 +6,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from ansible_collections.boring.lamp.plugins.module_utils.switchover.gtids import missing, union
+from ansible_collections.boring.lamp.plugins.module_utils.switchover.checks import (
+    all_of,
+    cascaded,
+    is_stopped,
+    most_advanced,
+    must_be_well,
+    must_follow,
+    must_have_no_errant,
+    names_of,
+    place_of,
+    those_away,
+    who_stay,
+)
+from ansible_collections.boring.lamp.plugins.module_utils.switchover.gtids import missing
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.loss import Memory, possible_loss
+from ansible_collections.boring.lamp.plugins.module_utils.switchover.model import (
+    PROOFS,
+    Member,
+    Plan,
+    RefusedError,
+    Wishes,
+)
 from ansible_collections.boring.lamp.plugins.module_utils.topology.judge import highest_epoch, holders_at
-from ansible_collections.boring.lamp.plugins.module_utils.topology.server import Server
-
-PROOFS = ("masked", "fenced", "declared")
-
-
-class RefusedError(Exception):
-    """Nothing was done, and why."""
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What somebody wants, and how far that may go."""
-
-    new_primary: str = ""
-    force: bool = False
-    proof: str = ""
-    max_lag: int = 10
-    allow_loss: bool = False
-    allow_unreachable: bool = False
-
-
-@dataclass(frozen=True)
-class Member:
-    """One server: what it said, what it has received, which transactions only it has."""
-
-    server: Server
-    received: str = ""
-    errant: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Its name in the notebook."""
-        return self.server.name
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Who becomes what. kind is switch (both live), force (the old one is dead) or finish (it is done)."""
-
-    kind: str
-    old: str
-    new: str
-    epoch: int
-    # Replicas that follow the new primary afterwards; of a finish those that still have to.
-    others: tuple[str, ...] = ()
-    unreachable: tuple[str, ...] = ()
-    lift: bool = False
-    # The candidate was stopped by a run that was killed, and is started again first.
-    resume: bool = False
-    lost_at_most: int | None = None
-    notes: tuple[str, ...] = ()
-    steps: tuple[str, ...] = field(default=())
 
 
 def make_plan(members: Sequence[Member], wishes: Wishes, memory: Memory | None, now: float) -> Plan:
@@ -83,6 +50,10 @@ def make_plan(members: Sequence[Member], wishes: Wishes, memory: Memory | None, 
     writers = [server.name for server in servers if server.read_only is False and server.name != holder]
     if writers:
         raise RefusedError(f"{', '.join(writers)} can be written to and is not the primary")
+    for server in servers:
+        # Such a server could be a replica or not; its answer to that question is no "none".
+        if server.reachable and server.error:
+            raise RefusedError(f"{server.name} does not say from whom it replicates: {server.error}")
     by_name = {member.name: member for member in members}
     if wishes.new_primary == holder:
         return _finish(by_name, holder, epoch, wishes)
@@ -100,14 +71,17 @@ def _switch(members: dict[str, Member], holder: str, epoch: int, wishes: Wishes)
     rest = [member for member in members.values() if member.name != holder]
     new = wishes.new_primary or (rest[0].name if len(rest) == 1 else "")
     if not new:
-        raise RefusedError(f"with {len(rest)} replicas new_primary must say which: {_names(rest)}")
-    away = _unreachable(rest, wishes)
-    resume = _stopped(members[new].server)
-    _well(members[new], old, wishes.max_lag, resume)
-    others = [member for member in rest if member.name not in (new, *away)]
+        raise RefusedError(f"with {len(rest)} replicas new_primary must say which: {names_of(rest)}")
+    away = those_away(rest, wishes)
+    resume = is_stopped(members[new].server)
+    must_be_well(members[new], old, wishes.max_lag, resume)
+    asked = [member for member in rest if member.name not in (new, *away)]
+    below = cascaded(asked, members, wishes)
+    others = [member for member in asked if member not in below]
+    for member in asked:
+        must_have_no_errant(member)
     for member in others:
-        _follows(member, old)
-        _no_errant(member)
+        must_follow(member, old)
     steps = (
         *([f"start replication on {new} again"] if resume else []),
         f"wait until {new} is close to {holder}",
@@ -121,7 +95,18 @@ def _switch(members: dict[str, Member], holder: str, epoch: int, wishes: Wishes)
         f"let {holder} follow {new}",
     )
     found = tuple(member.name for member in others)
-    return Plan("switch", holder, new, epoch + 1, found, away, resume=resume, lost_at_most=0, steps=steps)
+    return Plan(
+        "switch",
+        holder,
+        new,
+        epoch + 1,
+        found,
+        away,
+        resume=resume,
+        lost_at_most=0,
+        notes=who_stay(below),
+        steps=steps,
+    )
 
 
 def _force(
@@ -142,31 +127,34 @@ def _force(
             " network's fault"
         )
     rest = [member for member in members.values() if member.name != holder]
-    away = _unreachable(rest, wishes)
+    away = those_away(rest, wishes)
     living = [member for member in rest if member.name not in away]
     if not living:
         raise RefusedError(f"no replica of {holder} can be reached")
-    for member in living:
-        _follows(member, old)
-    best = _most_advanced(living)
+    below = cascaded(living, members, wishes)
+    direct = [member for member in living if member not in below]
+    for member in direct:
+        must_follow(member, old)
+    best = most_advanced([*direct, *below])
     if wishes.new_primary:
         wanted = members[wishes.new_primary]
         if wanted not in living:
             raise RefusedError(f"{wanted.name} can't be reached: {wanted.server.error}")
-        lacking = missing(_all_of(wanted), _all_of(best))
+        lacking = missing(all_of(wanted), all_of(best))
         if lacking and not wishes.allow_loss:
             raise RefusedError(
                 f"{best.name} has received {lacking} transactions that {wanted.name} lacks;"
                 " allow_loss gives them up"
             )
         best = wanted
+    must_follow(best, old)
     if best.server.sql_state != "Yes":
         error = best.server.sql_error or "its thread does not run"
         raise RefusedError(f"{best.name} can't apply what it received: {error}")
     loss = possible_loss(memory, holder, epoch, best.received, best.server.gtid, now)
     if not loss.safe and not wishes.allow_loss:
         raise RefusedError(f"{loss.text}; allow_loss accepts that")
-    others = tuple(member.name for member in living if member is not best)
+    others = tuple(member.name for member in direct if member is not best)
     steps = (
         f"{best.name} receives nothing more, and applies what it received",
         f"write epoch {epoch + 1} into the notebook on {best.name}",
@@ -181,7 +169,7 @@ def _force(
         others,
         away,
         lost_at_most=loss.count,
-        notes=(loss.text,),
+        notes=(loss.text, *who_stay(below)),
         steps=steps,
     )
 
@@ -199,11 +187,12 @@ def _finish(members: dict[str, Member], holder: str, epoch: int, wishes: Wishes)
             f"{holder} is primary by epoch {epoch} and still read-only, and {', '.join(away)} can't be asked;"
             " allow_unreachable, or force with a proof, makes it writable"
         )
-    notes, stragglers = [], []
-    source = f"{new.address}:{new.port}"
+    below = cascaded(rest, members, wishes)
+    notes, stragglers = [*who_stay(below)], []
+    source = place_of(new)
     for member in rest:
-        follows = member.server.replicates_from == source and not _stopped(member.server)
-        if not member.server.reachable or follows:
+        follows = member.server.replicates_from == source and not is_stopped(member.server)
+        if not member.server.reachable or follows or member in below:
             continue
         if member.errant:
             errant = ", ".join(member.errant)
@@ -226,68 +215,3 @@ def _finish(members: dict[str, Member], holder: str, epoch: int, wishes: Wishes)
         notes=tuple(notes),
         steps=tuple(steps),
     )
-
-
-def _stopped(server: Server) -> bool:
-    """A replica of which both threads were stopped, and not by an error."""
-    stopped = server.io_state == "No" and server.sql_state == "No"
-    return bool(server.replicates_from) and stopped and not (server.io_error or server.sql_error)
-
-
-def _well(member: Member, old: Server, max_lag: int, resume: bool) -> None:
-    """The candidate is a healthy replica of the primary."""
-    server = member.server
-    if not server.reachable:
-        raise RefusedError(f"{server.name} can't be reached: {server.error}")
-    _follows(member, old)
-    for word, state, error in (
-        ("receives", server.io_state, server.io_error),
-        ("applies", server.sql_state, server.sql_error),
-    ):
-        if state != "Yes" and not resume:
-            raise RefusedError(f"{server.name} {word} nothing: {error or 'its thread does not run'}")
-    if not resume and (server.lag is None or server.lag > max_lag):
-        raise RefusedError(f"{server.name} lags by {server.lag} s, at most {max_lag} s are allowed (max_lag)")
-    if server.engine != old.engine:
-        raise RefusedError(f"{server.name} is {server.engine} and {old.name} is {old.engine}")
-    _no_errant(member)
-
-
-def _follows(member: Member, old: Server) -> None:
-    """It replicates from the primary itself: in a cascade some would follow a server that follows nobody."""
-    found, wanted = member.server.replicates_from, f"{old.address}:{old.port}"
-    if found != wanted:
-        what = f"replicates from {found}" if found else "replicates from nobody"
-        hint = f"; if a change to {member.name} was cut short, ask for it by name" if not found else ""
-        raise RefusedError(f"{member.name} {what}, not from the primary {old.name} ({wanted}){hint}")
-
-
-def _no_errant(member: Member) -> None:
-    if member.errant:
-        errant = ", ".join(member.errant)
-        raise RefusedError(f"{member.name} has transactions that the primary never wrote: {errant}")
-
-
-def _unreachable(rest: Sequence[Member], wishes: Wishes) -> tuple[str, ...]:
-    away = tuple(member.name for member in rest if not member.server.reachable)
-    if away and not wishes.allow_unreachable and wishes.new_primary not in away:
-        errors = ", ".join(f"{m.name} ({m.server.error})" for m in rest if m.name in away)
-        raise RefusedError(
-            f"{errors} can't be asked: it may know a newer epoch or have received more; "
-            "allow_unreachable goes on without it"
-        )
-    return away
-
-
-def _most_advanced(living: Sequence[Member]) -> Member:
-    """The one to whom nobody has anything to give; the first of them where several are equal."""
-    everything = union(*(text for member in living for text in (member.received, member.server.gtid)))
-    return min(living, key=lambda member: missing(_all_of(member), everything))
-
-
-def _all_of(member: Member) -> dict[str, list[tuple[int, int]]]:
-    return union(member.received, member.server.gtid)
-
-
-def _names(members: Sequence[Member]) -> str:
-    return ", ".join(member.name for member in members)

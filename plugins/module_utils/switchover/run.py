@@ -16,13 +16,13 @@ from typing import Any
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.act import Limits, Outcome, execute
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.hands import Hand, Source, hand_for
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.loss import Memory
-from ansible_collections.boring.lamp.plugins.module_utils.switchover.plan import (
+from ansible_collections.boring.lamp.plugins.module_utils.switchover.model import (
     Member,
     Plan,
     RefusedError,
     Wishes,
-    make_plan,
 )
+from ansible_collections.boring.lamp.plugins.module_utils.switchover.plan import make_plan
 from ansible_collections.boring.lamp.plugins.module_utils.switchover.steps import StepError
 from ansible_collections.boring.lamp.plugins.module_utils.topology.judge import (
     errant_transactions,

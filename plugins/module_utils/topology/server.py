@@ -175,16 +175,20 @@ def _read_replication(cursor: Any, server: Server) -> None:
 
 
 def _read_semi_sync(cursor: Any, server: Server) -> None:
-    cursor.execute("SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync%status'")
     words = ENGINES[server.engine]
-    names = {words.semi_sync_source_status: "source", words.semi_sync_replica_status: "replica"}
-    for row in cursor.fetchall():
-        if row["Variable_name"] in names:
-            server.semi_sync[names[row["Variable_name"]]] = row["Value"]
-    cursor.execute("SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync%enabled'")
-    for row in cursor.fetchall():
-        if row["Variable_name"] == words.semi_sync_source:
-            server.semi_sync_source = row["Value"] == "ON"
+    cursor.execute("SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync%'")
+    status = {row["Variable_name"]: row["Value"] for row in cursor.fetchall()}
+    cursor.execute("SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync%'")
+    settings = {row["Variable_name"]: row["Value"] for row in cursor.fetchall()}
+    if words.semi_sync_replica_status in status:
+        server.semi_sync["replica"] = status[words.semi_sync_replica_status]
+    if words.semi_sync_source_status in status:
+        # MariaDB goes on saying ON when its last replica has left, and commits wait for nobody then.
+        alone = int(status.get(words.semi_sync_source_clients, 0)) == 0
+        idle = alone and settings.get(words.semi_sync_waits_alone) != "ON"
+        server.semi_sync["source"] = "OFF" if idle else status[words.semi_sync_source_status]
+    if words.semi_sync_source in settings:
+        server.semi_sync_source = settings[words.semi_sync_source] == "ON"
 
 
 def _read_notebook(cursor: Any, server: Server) -> None:

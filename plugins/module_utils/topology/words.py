@@ -29,6 +29,9 @@ class Words:
     gtid_history: str | None
     semi_sync_source: str
     semi_sync_source_status: str
+    # How many replicas commits may wait for, and whether they wait where there is none.
+    semi_sync_source_clients: str
+    semi_sync_waits_alone: str
     semi_sync_replica_status: str
     # --- Changing the primary ---
     # The column with the transactions that were received; a statement that waits until some are applied and
@@ -91,6 +94,8 @@ ENGINES: dict[str, Words] = {
         gtid_history="@@GLOBAL.gtid_binlog_state",
         semi_sync_source="rpl_semi_sync_master_enabled",
         semi_sync_source_status="Rpl_semi_sync_master_status",
+        semi_sync_source_clients="Rpl_semi_sync_master_clients",
+        semi_sync_waits_alone="rpl_semi_sync_master_wait_no_slave",
         semi_sync_replica_status="Rpl_semi_sync_slave_status",
         received="Gtid_IO_Pos",
         wait_applied="SELECT MASTER_GTID_WAIT(%s, %s) AS waited",
@@ -142,6 +147,8 @@ ENGINES: dict[str, Words] = {
         gtid_history=None,
         semi_sync_source="rpl_semi_sync_source_enabled",
         semi_sync_source_status="Rpl_semi_sync_source_status",
+        semi_sync_source_clients="Rpl_semi_sync_source_clients",
+        semi_sync_waits_alone="rpl_semi_sync_source_wait_no_replica",
         semi_sync_replica_status="Rpl_semi_sync_replica_status",
         received="Retrieved_Gtid_Set",
         wait_applied="SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, %s) AS waited",
@@ -150,10 +157,11 @@ ENGINES: dict[str, Words] = {
         start_replica="START REPLICA",
         forget_source="RESET REPLICA ALL",
         own_history_counts=None,
+        # Not 0 attempts: that ends a connection which breaks twice before anything arrives.
         follow=(
             "CHANGE REPLICATION SOURCE TO SOURCE_HOST=%s, SOURCE_PORT=%s, SOURCE_USER=%s, SOURCE_PASSWORD=%s,"
             " SOURCE_SSL_CA=%s, SOURCE_SSL=1, SOURCE_SSL_VERIFY_SERVER_CERT=1,"
-            " SOURCE_CONNECT_RETRY=2, SOURCE_RETRY_COUNT=86400, SOURCE_AUTO_POSITION=1"
+            " SOURCE_CONNECT_RETRY=2, SOURCE_RETRY_COUNT=4294967295, SOURCE_AUTO_POSITION=1"
         ),
         source_user="Source_User",
         source_ca="Source_SSL_CA_File",
