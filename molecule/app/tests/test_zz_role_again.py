@@ -122,10 +122,12 @@ def test_admin_and_jobs_leave_with_the_authority(
 ) -> None:
     """The last test: to run the others again, converge again."""
     node("node1").check_output("systemctl start --no-block lamp-job-linger.service")
-    assert node("node1").run("systemctl start lamp-job-broken.service").rc == 1
+    # The program that it runs is missing.
+    assert node("node1").run("systemctl start lamp-job-report.service").rc == 1
     assert run_role("node1", authoritative_node="node2").returncode == 0
     assert get("node2", "/lamp/alive", to="node1", port=8081).status == 0
     assert get("node2", "/lamp/alive", to="node1").status == 200
     assert node("node1").run("find /etc/systemd/system -name 'lamp-job-*'").stdout == ""
-    assert node("node1").check_output(f"systemctl list-units {UNITS_THAT_COUNT} --no-legend 'lamp-job-*'") == ""
+    units = f"systemctl list-units {UNITS_THAT_COUNT} --no-legend 'lamp-job-*'"
+    assert node("node1").check_output(units) == ""
     assert node("node1").file("/var/www/site/tick.log").exists
