@@ -24,6 +24,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 CACHE = PROJECT / ".cache"
 LOGS = CACHE / "logs"
 LAST_LINES = 80
+LAST_REASONS = 20
 
 LINTERS = {
     "ruff": ["ruff", "check", "--quiet", "."],
@@ -34,10 +35,11 @@ LINTERS = {
 
 @dataclass(frozen=True)
 class Score:
-    """How many checks passed and failed."""
+    """How many checks passed and failed, and the lines that say why."""
 
     passed: int
     failed: int
+    reasons: tuple[str, ...] = ()
 
 
 Check = Callable[[], Score]
@@ -71,6 +73,9 @@ def main() -> int:
     with ThreadPoolExecutor(arguments.jobs) as pool:
         scores += pool.map(lambda check: check(), checks)
     passed, failed = (sum(getattr(score, kind) for score in scores) for kind in ("passed", "failed"))
+    # Once more at the end: what keeps the output of a run may have cut it in the middle.
+    for reason in (reason for score in scores for reason in score.reasons):
+        print(reason)
     print(f"{passed} passed, {failed} failed")
     return 0 if passed and not failed else 1
 
@@ -112,7 +117,7 @@ def run_pytest(folders: list[str]) -> Score:
         failed = max(failed, 1)
         evidence = f"{done.stdout[-12000:]}\n{done.stderr[-2000:]}"
     report(f"pytest {' '.join(present)} ({passed} tests)", done.returncode == 0, started, evidence)
-    return Score(passed, failed)
+    return Score(passed, failed, reasons_in("pytest", done.stdout) if done.returncode != 0 else ())
 
 
 def count_pytest(output: str) -> tuple[int, int]:
@@ -171,7 +176,15 @@ def run_scenario(name: str, installed: Path) -> Score:
     evidence = "" if done.returncode == 0 else "\n".join(output.splitlines()[-LAST_LINES:])
     report(f"scenario {name} ({passed} tests)", done.returncode == 0, started, evidence)
     sequence_failed = done.returncode != 0 and not failed
-    return Score(passed + int(done.returncode == 0), failed + int(sequence_failed))
+    reasons = reasons_in(name, output) if done.returncode != 0 else ()
+    return Score(passed + int(done.returncode == 0), failed + int(sequence_failed), reasons)
+
+
+def reasons_in(name: str, output: str) -> tuple[str, ...]:
+    """The lines of a log by which pytest and Ansible say what failed, the last of them."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    told = [line for line in plain.splitlines() if re.match(r"E  |FAILED |ERROR |fatal: ", line)]
+    return tuple(f"{name}: {line[:300]}" for line in told[-LAST_REASONS:])
 
 
 def report(what: str, good: bool, started: float, evidence: str = "") -> None:

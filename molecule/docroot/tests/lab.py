@@ -167,16 +167,17 @@ class Lab:
     def settled(self) -> list[str]:
         """Every file and its times, as soon as each node did what it does after a publication."""
         self.spared()
-        noted = f"grep -qF $(basename $(readlink {SITE}/current)) {EXPECTED}"
-        for name in NODES:
-            assert eventually(lambda name=name: self.node(name).run(noted).rc == 0), name
+        self._on_every_node(f"grep -qF $(basename $(readlink {SITE}/current)) {EXPECTED}")
         return self.files()
 
     def spared(self) -> None:
         """Wait until each node has what the next generation starts from."""
-        made = f"test -d {SITE}/.spare/$(basename $(readlink {SITE}/current))"
+        self._on_every_node(f"test -d {SITE}/.spare/$(basename $(readlink {SITE}/current))")
+
+    def _on_every_node(self, command: str) -> None:
+        """Wait until the command succeeds there."""
         for name in NODES:
-            assert eventually(lambda name=name: self.node(name).run(made).rc == 0), name
+            assert eventually(lambda name=name: self.node(name).run(command).rc == 0), (name, command)
 
     def files(self) -> list[str]:
         """Every file and its times, on each node: what is published, the source and what is remembered."""

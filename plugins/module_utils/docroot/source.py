@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ansible_collections.boring.lamp.plugins.module_utils.docroot.attributes import ACL, XATTR
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.excludes import below, compile_excludes
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.guards import (
     RefusedError,
@@ -42,7 +41,7 @@ def read_code(settings: Settings, base: Manifest) -> Tree:
         if os.path.lexists(place) and (os.path.islink(place) or not os.path.isdir(place)):
             raise RefusedError(f"{path} in {settings.src} is a shared or writable path but no directory")
     excluded = compile_excludes(settings.excludes)
-    attributes, workers = _attributes(settings), cores()
+    attributes, workers = settings.attributes, cores()
 
     def look(known: Manifest) -> Manifest:
         return scan(root, excluded, settings.links, attributes=attributes, workers=workers, known=known)
@@ -58,16 +57,12 @@ def read_shared(settings: Settings, path: str, base: Manifest) -> Tree | None:
     if not os.path.isdir(root):
         return None
     excluded = below(compile_excludes(settings.excludes), path)
-    attributes, workers = _attributes(settings), cores()
+    attributes, workers = settings.attributes, cores()
 
     def look(known: Manifest) -> Manifest:
         return scan(root, excluded, attributes=attributes, workers=workers, known=known)
 
     return Tree(root, still(root, base, look, workers))
-
-
-def _attributes(settings: Settings) -> frozenset[str]:
-    return frozenset(name for name, wanted in ((ACL, settings.acls), (XATTR, settings.xattrs)) if wanted)
 
 
 def still(root: str, base: Manifest, look: Callable[[Manifest], Manifest], workers: int = 1) -> Manifest:
