@@ -12,6 +12,11 @@ from testinfra.host import Host
 Get = Callable[..., Any]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SITE = "/etc/apache2/sites-available/lamp.conf"
+# Apache reads its configuration after `systemctl reload` has returned; until then no test may spoil it.
+RELOADED = """
+count() { grep -c 'resuming normal operations' /var/log/apache2/error.log; }
+before=$(count); systemctl reload apache2
+for i in $(seq 50); do [ "$(count)" -gt "$before" ] && exit; sleep 0.2; done; false"""
 # A unit without a file that is inactive is a name that systemd has not forgotten yet, and nothing more.
 UNITS_THAT_COUNT = "--all --state=loaded,active,activating,deactivating,failed"
 
@@ -81,7 +86,7 @@ def old_shop(node: Callable[[str], Host]) -> Iterator[str]:
     yield site
     node("node2").check_output(
         f"rm -f {site} /etc/apache2/sites-enabled/old-shop.conf && mv {marker}.away {marker} && "
-        "echo > /etc/apache2/ports.conf && systemctl reload apache2"
+        f"echo > /etc/apache2/ports.conf && {RELOADED.strip()}"
     )
 
 
