@@ -70,7 +70,6 @@ def servers(node: Callable[[str], Host]) -> Iterator[dict[str, Host]]:
     for host in hosts.values():
         host.check_output("rm -f /run/not-* /run/fail /run/drop /run/freeze; systemctl start page-server")
     cache = node("cache1")
-    # Directors are listed as well; with one healthy server they are healthy.
     wait_until(lambda: set(backends(cache).values()) == {"healthy"})
 
 
