@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +72,11 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
         local=Server(),  # type: ignore[arg-type]
         source=Server(),  # type: ignore[arg-type]
         donor=None,  # type: ignore[arg-type]
-        data=Path("/var/lib/mysql"),
+        data=tmp_path / "data",
         service=Service(),  # type: ignore[arg-type]
         note=Note(tmp_path / "note.json"),
         progress=Progress(tmp_path / "progress.json"),
+        owner=pwd.getpwuid(os.getuid()).pw_name,
     )
 
 
@@ -115,6 +118,19 @@ def test_whole_copy(job: Job, monkeypatch: pytest.MonkeyPatch, end: Any) -> None
     # What the primary's own past left in the copy is forgotten, after the restart.
     assert said[-2:] == ["STOP REPLICA", "RESET REPLICA ALL"]
     assert not any("secret" in statement for statement in said)
+
+
+@pytest.mark.parametrize(("number", "made"), [("0", True), ("71", False)])
+def test_server_that_a_cut_off_copy_left_without_its_directory_can_be_started(
+    job: Job, monkeypatch: pytest.MonkeyPatch, number: str, made: bool
+) -> None:
+    numbers = iter([number, "71"])
+    monkeypatch.setattr(clone, "process", lambda _job: next(numbers, "0"))
+    job.data.mkdir()
+    (job.data / "mysql.ibd").touch()
+    ends(monkeypatch, None)
+    clone.copy(job, Choice("clone", "9.7 on both sides"))
+    assert (job.data / "mysql").is_dir() == made
 
 
 def test_busy_donor_is_asked_again(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

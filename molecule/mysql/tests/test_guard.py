@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from pair import (
     APP_PASSWORD,
     CLIENT,
@@ -88,6 +90,8 @@ def test_open_transaction_does_not_keep_an_old_primary_writable(db1: Host, db2: 
 def test_second_writer_is_taken_back(db1: Host, db2: Host) -> None:
     sql(db2, "SET GLOBAL read_only = 0")
     until(lambda: sql(db2, "SELECT @@read_only") == "1", 15)
+    # Guards look at each other once a second; whatever db1's saw has had its effect after two.
+    time.sleep(2)
     until(lambda: writable(db1))
 
 

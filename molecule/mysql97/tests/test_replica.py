@@ -10,6 +10,8 @@ from group import (
     begin,
     blank,
     done,
+    guard,
+    is_primary,
     kill_holder,
     module,
     modules,
@@ -159,7 +161,7 @@ def test_primary_that_purged_its_logs_and_data_of_its_own(db1: Host, db2: Host) 
     assert sql(db2, "SHOW DATABASES LIKE 'bookshop'") == ""
 
 
-def test_writable_target(db2: Host) -> None:
+def test_writable_target(db1: Host, db2: Host) -> None:
     db2.check_output("systemctl stop lamp-guard")
     sql(db2, "SET GLOBAL read_only = 0")
     try:
@@ -169,3 +171,5 @@ def test_writable_target(db2: Host) -> None:
     finally:
         sql(db2, "SET GLOBAL read_only = 1")
         db2.check_output("systemctl start lamp-guard")
+        # Beside a second writer nobody is trusted.
+        until(lambda: is_primary(db1) and all(peer["read_only"] for peer in guard(db1)["peers"]))

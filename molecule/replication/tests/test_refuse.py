@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -97,7 +98,13 @@ def test_twin_of_another_replica(db2: Host, db3: Host) -> None:
         sql(db3, f"SET GLOBAL server_id = {own}; START SLAVE")
 
 
-def test_writable_target(db3: Host, quiet: None) -> None:
+def alone_again(primary: Host) -> bool:
+    """Its guard trusts it, and has seen that nobody else writes."""
+    said = json.loads(primary.check_output("curl --silent --fail http://127.0.0.1:3309/status"))
+    return said["primary"] and all(peer["read_only"] for peer in said["peers"])
+
+
+def test_writable_target(db1: Host, db3: Host, quiet: None) -> None:
     sql(db3, "SET GLOBAL read_only = 0")
     try:
         result = refused("db3", reseed="allowed")
@@ -105,6 +112,7 @@ def test_writable_target(db3: Host, quiet: None) -> None:
         assert "writable" in result.message
     finally:
         sql(db3, "SET GLOBAL read_only = 1")
+    until(lambda: alone_again(db1))
 
 
 def test_primary_itself(db1: Host) -> None:

@@ -16,6 +16,7 @@ import threading
 import time
 from dataclasses import replace
 
+from ansible_collections.boring.lamp.plugins.module_utils.seed import disk
 from ansible_collections.boring.lamp.plugins.module_utils.seed.choose import Choice, series
 from ansible_collections.boring.lamp.plugins.module_utils.seed.job import STARTS_WITHIN, Done, Job
 from ansible_collections.boring.lamp.plugins.module_utils.seed.note import FETCHING, POSITIONED
@@ -112,6 +113,7 @@ def process(job: Job) -> str:
 def _once(job: Job) -> int:
     """One try; bytes that came."""
     local, source = job.local, job.wishes.source
+    _let_start(job)
     job.start()
     try:
         if local.row(job.words.replica_status):
@@ -132,6 +134,16 @@ def _once(job: Job) -> int:
         raise SeedError(f"CLONE from {source} ended with the server, {state}: {found.get('message') or ''}")
     # A small one is whole before anybody has looked; the account of it outlives the restart.
     return max(moved, _tell(job))
+
+
+def _let_start(job: Job) -> None:
+    """CLONE takes this directory away for a while, and Debian's unit starts no server without it.
+
+    Only where no server runs: one that does may be at it.
+    """
+    system = job.data / "mysql"
+    if process(job) == "0" and (job.data / "mysql.ibd").is_file() and not system.exists():
+        disk.empty(system, job.owner)
 
 
 def _cloned(job: Job) -> int:

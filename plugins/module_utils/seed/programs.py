@@ -30,6 +30,8 @@ class Service:
 
     def start(self) -> None:
         """Start it; it is up when this returns."""
+        # systemd refuses a unit that was started several times within seconds, and a seeding does that.
+        subprocess.run(["/usr/bin/systemctl", "reset-failed", self.name], capture_output=True, check=False)
         self._do("start")
 
     def stop(self) -> None:
