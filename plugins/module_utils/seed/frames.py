@@ -37,6 +37,17 @@ def send_json(sock: socket.socket, kind: bytes, value: dict[str, Any]) -> None:
     send(sock, kind, json.dumps(value).encode())
 
 
+def value_of(payload: bytes | memoryview) -> dict[str, Any]:
+    """What send_json put into a frame."""
+    try:
+        value = json.loads(bytes(payload))
+    except ValueError as error:
+        raise FrameError(f"the other side sent no value: {error}") from None
+    if not isinstance(value, dict):
+        raise FrameError("the other side sent no value: it has no names")
+    return value
+
+
 class Reader:
     """Frames of one connection; data stays in one buffer, valid until the next call."""
 
@@ -58,13 +69,10 @@ class Reader:
     def json(self, kind: bytes) -> dict[str, Any]:
         """The value of the next frame, which must be of that kind; an end that comes instead is told."""
         found, payload = self.next()
-        try:
-            value = json.loads(bytes(payload))
-        except ValueError as error:
-            raise FrameError(f"the other side sent no value: {error}") from None
+        value = value_of(payload)
         if found == END and kind != END:
             raise FrameError(str(value.get("error") or "the other side ended"))
-        if found != kind or not isinstance(value, dict):
+        if found != kind:
             raise FrameError(f"expected {kind!r}, got {found!r}")
         return value
 

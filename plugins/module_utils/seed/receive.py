@@ -101,10 +101,10 @@ def fetch(
             while True:
                 kind, payload = offer.reader.next()
                 if kind == frames.END:
-                    _whole(bytes(payload))
+                    _whole(frames.value_of(payload))
                     break
                 if kind == frames.WAIT:
-                    waits(str(frames.json.loads(bytes(payload)).get("behind") or ""))
+                    waits(str(frames.value_of(payload).get("behind") or ""))
                     continue
                 if kind != frames.DATA:
                     raise SeedError("the donor sent something that belongs elsewhere")
@@ -131,7 +131,6 @@ def _write(pipe: int, payload: memoryview) -> None:
         payload = payload[os.write(pipe, payload) :]
 
 
-def _whole(payload: bytes) -> None:
-    value: dict[str, Any] = frames.json.loads(payload)
+def _whole(value: dict[str, Any]) -> None:
     if not value.get("ok"):
         raise SeedError(f"the donor could not finish: {value.get('error') or 'it did not say why'}")
