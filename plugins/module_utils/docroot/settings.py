@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ansible_collections.boring.lamp.plugins.module_utils.docroot.attributes import ACL, XATTR
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.excludes import compile_excludes
 from ansible_collections.boring.lamp.plugins.module_utils.docroot.names import relative
 
@@ -92,7 +93,7 @@ class Settings:
     @property
     def attributes(self) -> frozenset[str]:
         """What of a file's extended attributes is published as well."""
-        return frozenset(name for name, wanted in (("acl", self.acls), ("xattr", self.xattrs)) if wanted)
+        return frozenset(name for name, wanted in ((ACL, self.acls), (XATTR, self.xattrs)) if wanted)
 
 
 def from_mapping(values: Mapping[str, Any]) -> Settings:
