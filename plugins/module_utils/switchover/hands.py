@@ -129,7 +129,7 @@ class Hand:
             except Exception as error:
                 raise ServerError(f"{explain(error)}{self._whose_fault()}") from error
             self._lock(cursor, HELD)
-            self._await_guard(cursor, HOLDS, True)
+            self._await_guard(cursor, HOLDS, True, GUARD)
 
     def held_position(self) -> str:
         """What was written last; proves at the same time that both holds still hold."""
@@ -153,7 +153,7 @@ class Hand:
         with self._hold.cursor() as cursor:
             self._lock(cursor, BACK)
             try:
-                self._await_guard(cursor, HOLDS, False)
+                self._await_guard(cursor, HOLDS, False, GUARD)
             finally:
                 self._end_hold(cursor)
 
@@ -273,8 +273,8 @@ class Hand:
         cursor.execute("UNLOCK TABLES")
         cursor.execute("SELECT RELEASE_ALL_LOCKS()")
 
-    def _await_guard(self, cursor: Any, lock: str, wanted: bool, patience: float = 0) -> None:
-        deadline = time.monotonic() + (patience or GUARD)
+    def _await_guard(self, cursor: Any, lock: str, wanted: bool, patience: float) -> None:
+        deadline = time.monotonic() + patience
         while True:
             cursor.execute("SELECT IS_USED_LOCK(%s) AS guard", (lock,))
             if (cursor.fetchone()["guard"] is not None) == wanted:
